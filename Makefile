@@ -1,0 +1,58 @@
+# Two commands: `make demo` walks the whole story, `make test` proves it.  Each does its own set-up.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+DATA   ?= .did-agent
+PORT   ?= 8400
+
+.PHONY: demo up test lint types contracts lock clean help
+
+help:
+	@echo "make demo   walk the story on loopback and end"
+	@echo "make up     run issuer, bridge, ledger and the demo MCP server until Ctrl-C (DATA=$(DATA) PORT=$(PORT))"
+	@echo "make test   static checks and all tests"
+
+demo: $(VENV)/.run
+	@$(BIN)/did-agent demo
+
+up: $(VENV)/.run
+	@$(BIN)/did-agent up --data $(DATA) --port $(PORT)
+
+test: $(VENV)/.dev
+	@sh .ci/system-packages
+	@$(MAKE) --no-print-directory lint types contracts
+	@$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	@$(BIN)/lint-imports
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "did-agent needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make a virtual environment: install your system's python3-venv package" >&2; exit 1; }
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing (hash-locked) ..."
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.run
+	@echo "installing what the tests need (hash-locked) ..."
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Pins and hashes without addresses.  Needs `uv` on the PATH.
+lock:
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra server --extra postgres --extra mcp requirements/build.in pyproject.toml -o requirements/run.txt
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --all-extras -c requirements/run.txt requirements/build.in pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,63 @@
+"""Client authentication at the token endpoint: `private_key_jwt` with a did:key, and nothing else (RFC 7523bis)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from bridge.model import Spend, TokenRequest
+from did_agent.errors import ClientNotAuthenticated, InvalidParameter, Malformed, MissingParameter, VerificationError
+from did_agent.proof.jwt import SKEW
+from did_agent.tokens.client_assertion import verify_client_assertion
+
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A client that proved its key; believed only once `spend` was consumed."""
+
+    did: str
+    spend: Spend
+
+
+def authenticate_client(request: TokenRequest, *, issuer: str, now: datetime) -> Client | None:
+    """Return who authenticates, or None when nobody tries.
+
+    Raises: ClientNotAuthenticated, InvalidParameter when two methods are mixed (OAU-06), MissingParameter.
+    """
+    assertion, kind = request.get("client_assertion"), request.get("client_assertion_type")
+    if request.authorization or request.get("client_secret") is not None:
+        if assertion is not None:
+            raise InvalidParameter("more than one client authentication method")
+        raise ClientNotAuthenticated("only private_key_jwt is offered")
+    if assertion is None and kind is None:
+        return None
+    if assertion is None or kind is None:
+        raise MissingParameter("client_assertion and client_assertion_type come together")
+    if kind != ASSERTION_TYPE:
+        raise InvalidParameter("client_assertion_type is not known")
+    try:
+        verified = verify_client_assertion(assertion, expected_audience=issuer, now=now)
+    except (Malformed, VerificationError) as error:
+        raise ClientNotAuthenticated(f"{error.code}: {error.detail}") from error
+    if request.get("client_id") not in (None, verified.client_id):
+        raise ClientNotAuthenticated("client_id is not the subject of the assertion")
+    # Spent by issuer and jti, never by the text: one signature can be written twice (TOK-14).
+    spend = Spend(
+        purpose="client_assertion",
+        key=f"{verified.client_id} {verified.id}",
+        expires=verified.expires + timedelta(seconds=SKEW),
+    )
+    return Client(did=verified.client_id, spend=spend)
+
+
+def require_client(client: Client | None) -> Client:
+    """Return the client, who must have authenticated.
+
+    Raises: ClientNotAuthenticated.
+    """
+    if client is None:
+        raise ClientNotAuthenticated("no client authentication was sent")
+    return client

@@ -1,0 +1,140 @@
+"""Outbound HTTP: one bounded client for configured peers, one guarded fetcher for addresses others name (NET)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+import httpx2
+
+from did_agent.encoding.strict_json import parse_object
+from did_agent.errors import PeerUnavailable
+
+CONNECT_TIMEOUT: Final = 2.0  # s
+TOTAL_TIMEOUT: Final = 5.0  # s
+MAX_RESPONSE: Final = 1_048_576  # bytes
+MAX_DEPTH: Final = 32  # levels of the fetched JSON
+USER_AGENT: Final = "did-agent"
+
+_PORTS: Final = (None, 443, 8443)
+_HOST: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_JSON_TYPES: Final = ("application/json", "application/vc", "application/ld+json", "application/did+json")
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+def peer_client(*, timeout: float = TOTAL_TIMEOUT, auth: httpx2.Auth | None = None) -> httpx2.AsyncClient:
+    """Return a client for URLs of our own configuration: no redirects, no proxy from the environment, no cookies kept."""
+    return httpx2.AsyncClient(
+        auth=auth,
+        timeout=httpx2.Timeout(timeout, connect=CONNECT_TIMEOUT),
+        follow_redirects=False,
+        trust_env=False,
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+    )
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether a configured URL points at this machine."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
+class GuardedFetcher:
+    """Fetches JSON from addresses that somebody else wrote down; implements `did_agent.ports.FetchJSON`.
+
+    https to public addresses only, checked after resolution and pinned, no redirects, bounded in size and time.
+    With `allow_loopback` http to this machine is accepted too, for deployments that live on it.
+    """
+
+    def __init__(self, *, allow_loopback: bool) -> None:
+        self._allow_loopback = allow_loopback
+        self._client: httpx2.AsyncClient | None = None
+
+    async def aclose(self) -> None:
+        """Close the connections kept."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def get_json(self, url: str) -> Mapping[str, object]:
+        """Return the JSON object at `url`.
+
+        Raises: PeerUnavailable when it cannot be had, Malformed when it cannot be read.
+        """
+        try:
+            async with asyncio.timeout(TOTAL_TIMEOUT):
+                return parse_object(await self._get(url), max_bytes=MAX_RESPONSE, max_depth=MAX_DEPTH)
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
+            # The text of the failure stays here: it would tell a caller about our network (NET-09).
+            raise PeerUnavailable(f"cannot fetch {url[:200]}: {type(error).__name__}") from error
+
+    async def _get(self, url: str) -> bytes:
+        target, headers, extensions = await self._pin(url)
+        if self._client is None:
+            self._client = peer_client()
+        async with self._client.stream("GET", target, headers=headers, extensions=extensions) as response:
+            if response.status_code != httpx2.codes.OK:
+                raise PeerUnavailable(f"{url[:200]} answered {response.status_code}")
+            media_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
+            if media_type not in _JSON_TYPES:
+                raise PeerUnavailable(f"{url[:200]} is not JSON")
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise PeerUnavailable(f"{url[:200]} is encoded")
+            received = bytearray()
+            async for chunk in response.aiter_raw():
+                received += chunk
+                if len(received) > MAX_RESPONSE:
+                    raise PeerUnavailable(f"{url[:200]} is larger than {MAX_RESPONSE} bytes")
+        return bytes(received)
+
+    async def _pin(self, url: str) -> tuple[str, dict[str, str], dict[str, str]]:
+        """Return the URL with its checked address in place of the name, and what keeps the name for TLS and Host."""
+        parts = urlsplit(url)
+        if not url.isascii() or parts.username is not None or parts.password is not None or parts.fragment:
+            raise PeerUnavailable("the URL has user information, a fragment or odd characters")
+        if self._allow_loopback and parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK:
+            return url, {}, {}
+        host, port = _require_public(parts)
+        address = await _resolve(host, port or 443)
+        location = f"[{address}]" if ":" in address else address
+        target = parts._replace(netloc=location if port is None else f"{location}:{port}").geturl()
+        return target, {"Host": parts.netloc}, {"sni_hostname": host}
+
+
+def _require_public(parts: SplitResult) -> tuple[str, int | None]:
+    try:
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError as error:
+        raise PeerUnavailable("the port is not a number") from error
+    if parts.scheme != "https" or port not in _PORTS or not _HOST.fullmatch(host):
+        raise PeerUnavailable("only https to a named host on the usual ports is fetched")
+    return host, port
+
+
+async def _resolve(host: str, port: int) -> str:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(item[4][0]) for item in found]
+    # Every address must be public, or the name could be rebound to a private one between look-ups (NET-03).
+    if not addresses or not all(is_public(address) for address in addresses):
+        raise PeerUnavailable("the name does not resolve to public addresses alone")
+    return addresses[0]
+
+
+def is_public(address: str) -> bool:
+    """Say whether an IP address is globally reachable, looking through IPv4 embedded in IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.split("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        embedded = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo and parsed.teredo[1])
+        if embedded is not None:
+            return is_public(str(embedded))
+        if parsed in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
+    return parsed.is_global and not parsed.is_multicast

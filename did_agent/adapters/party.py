@@ -1,0 +1,94 @@
+"""Runs parties: one uvicorn server each, several in one loop, all stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import uvicorn
+
+from did_agent.errors import Misconfigured
+
+KEEP_ALIVE: Final = 30  # s an idle connection is kept
+GRACE: Final = 3  # s open requests get at shutdown
+MAX_CONNECTIONS: Final = 1_000
+_READY_STEP: Final = 0.01  # s between looks at a starting server
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises: Misconfigured naming the port when it is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Misconfigured(f"port {port} on {host} is not free: {error.strerror}") from error
+    return listener
+
+
+def server(app: Any) -> uvicorn.Server:
+    """Return a server for one party: h11 (which refuses what httptools lets through), bounded, and silent about itself."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+        limit_concurrency=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=65_536,
+    )
+    quiet = uvicorn.Server(config)
+    # Signals belong to whoever runs the loop, not to each of several servers in it.
+    quiet.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # documented way to embed
+    return quiet
+
+
+@asynccontextmanager
+async def serving(apps: Sequence[tuple[Any, socket.socket]]) -> AsyncIterator[None]:
+    """Serve apps on listening sockets while the block runs; leave nothing running.
+
+    Raises: Misconfigured when one of them does not start.
+    """
+    servers = [server(app) for app, _ in apps]
+    tasks = [
+        asyncio.create_task(running.serve(sockets=[listener]))
+        for running, (_, listener) in zip(servers, apps, strict=True)
+    ]
+    try:
+        await _until_started(servers, tasks)
+        yield
+    finally:
+        for running in servers:
+            running.should_exit = True
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for _, listener in apps:
+            listener.close()
+
+
+async def _until_started(servers: Sequence[uvicorn.Server], tasks: Sequence[asyncio.Task[None]]) -> None:
+    while not all(running.started for running in servers):
+        for task in tasks:
+            if task.done():
+                failure = task.exception()
+                raise Misconfigured(f"a party did not start: {failure or 'see the log above'}") from failure
+        await asyncio.sleep(_READY_STEP)
+
+
+def hosts_of(*urls: str) -> Mapping[str, str]:
+    """Return the `Host` value each configured URL is reached under."""
+    return {url: url.split("://", 1)[1].split("/", 1)[0].lower() for url in urls}

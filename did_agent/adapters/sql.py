@@ -1,0 +1,119 @@
+"""SQLite and PostgreSQL behind SQLAlchemy Core: engines, transactions, and values that are spent once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, event, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from did_agent.clock import numeric_date
+from did_agent.errors import DidAgentError, Misconfigured, StoreUnavailable
+
+BUSY_TIMEOUT: Final = 10_000  # ms a SQLite writer waits for another
+POOL: Final = 5  # connections a process keeps to PostgreSQL
+_DIALECTS: Final = ("sqlite+aiosqlite://", "postgresql+psycopg://")
+
+
+def open_database(url: str) -> AsyncEngine:
+    """Return an engine: SQLite in WAL mode that syncs every commit, or PostgreSQL.
+
+    Raises: Misconfigured for any other database.
+    """
+    if not url.startswith(_DIALECTS):
+        raise Misconfigured(f"DATABASE_URL must begin with {' or '.join(_DIALECTS)}")
+    if url.startswith("postgresql"):
+        return create_async_engine(url, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True)
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT / 1000})
+    event.listen(engine.sync_engine, "connect", _configure_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+async def create_schema(engine: AsyncEngine, metadata: MetaData) -> None:
+    """Create the tables that are missing; existing ones are left alone (ADR 5).
+
+    Raises: Misconfigured when the database cannot be reached.
+    """
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+    except (OperationalError, DBAPIError, OSError) as error:
+        raise Misconfigured(f"the database cannot be opened: {type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open one write transaction: all of it is durable when the block ends, or none of it happened.
+
+    Raises: StoreUnavailable; errors of this project pass through.
+    """
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except DidAgentError:
+        raise
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def insert_if_absent(engine_name: str, table: Table) -> Any:
+    """Return an `INSERT … ON CONFLICT DO NOTHING` in the dialect of the engine."""
+    if engine_name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def single_use_table(metadata: MetaData, prefix: str) -> Table:
+    """Return the table of spent values of one party, typed by purpose."""
+    return Table(
+        f"{prefix}_single_use",
+        metadata,
+        Column("purpose", String(32), primary_key=True),
+        Column("key", String(128), primary_key=True),
+        Column("expires", BigInteger, nullable=False, index=True),
+    )
+
+
+async def spend(connection: AsyncConnection, table: Table, purpose: str, key: str, expires: datetime) -> bool:
+    """Spend a value inside the caller's transaction; True the first time, False ever after."""
+    statement = insert_if_absent(connection.dialect.name, table).values(
+        purpose=purpose, key=key, expires=numeric_date(expires)
+    )
+    result = await connection.execute(statement)
+    return bool(result.rowcount == 1)
+
+
+async def purge_spent(connection: AsyncConnection, table: Table, now: datetime) -> None:
+    """Forget values that could not be shown any more."""
+    await connection.execute(delete(table).where(table.c.expires < numeric_date(now)))
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not open transactions by itself: `_begin_sqlite` does, as a writer from the start.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+__all__ = [
+    "create_schema",
+    "insert",
+    "insert_if_absent",
+    "open_database",
+    "purge_spent",
+    "single_use_table",
+    "spend",
+    "transaction",
+]

@@ -1,0 +1,1 @@
+"""Audit: the event, the Merkle log, signed checkpoints, and their verification offline."""

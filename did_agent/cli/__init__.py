@@ -1,0 +1,1 @@
+"""The `did-agent` command line."""

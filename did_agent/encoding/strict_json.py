@@ -1,0 +1,135 @@
+"""Strict JSON (RFC 8259 with the ambiguities of section 4, 6 and 8 refused): one text, one meaning.
+
+Size and depth are checked before the parser sees the text, so a refusal costs O(limit) (LIM-01).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final, NoReturn
+
+from did_agent.errors import DuplicateMember, NotJSON, TooDeep, TooLarge
+
+MAX_BODY: Final = 262_144  # bytes
+MAX_DEPTH: Final = 32  # levels of arrays and objects
+MAX_MEMBERS: Final = 256  # members of one object
+MAX_ITEMS: Final = 1_000  # elements of one array
+MAX_STRING: Final = 65_536  # characters of one string
+MAX_INTEGER: Final = 2**53 - 1  # beyond it two parsers may read two numbers
+
+# Strings (so that brackets inside them do not count), or one bracket.
+_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def parse_json(raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = MAX_DEPTH) -> object:
+    """Return the value of a JSON text.
+
+    Raises: NotJSON, DuplicateMember, TooDeep, TooLarge.
+    """
+    text = _text(raw, max_bytes)
+    _require_depth(text, max_depth)
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_float,
+            parse_int=_integer,
+        )
+    except (ValueError, RecursionError) as error:
+        raise NotJSON("not a JSON text") from error
+    _require_bounds(value)
+    return value
+
+
+def parse_object(raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = MAX_DEPTH) -> dict[str, object]:
+    """Return the members of a JSON text that is an object.
+
+    Raises: NotJSON, DuplicateMember, TooDeep, TooLarge.
+    """
+    value = parse_json(raw, max_bytes=max_bytes, max_depth=max_depth)
+    if not isinstance(value, dict):
+        raise NotJSON("the JSON text is not an object")
+    return value
+
+
+def _text(raw: bytes | str, max_bytes: int) -> str:
+    if len(raw) > max_bytes:
+        raise TooLarge(f"JSON text longer than {max_bytes} bytes")
+    if isinstance(raw, str):
+        text = raw
+    else:
+        try:
+            text = raw.decode("utf-8", errors="strict")
+        except UnicodeDecodeError as error:
+            raise NotJSON("not UTF-8") from error
+    if text.startswith("\ufeff"):
+        raise NotJSON("a byte order mark before the JSON text")
+    return text
+
+
+def _require_depth(text: str, max_depth: int) -> None:
+    depth = 0
+    for match in _TOKENS.finditer(text):
+        token = match.group()
+        if token in "[{":
+            depth += 1
+            if depth > max_depth:
+                raise TooDeep(f"JSON deeper than {max_depth} levels")
+        elif token in "]}":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) > MAX_MEMBERS:
+        raise TooLarge(f"an object with more than {MAX_MEMBERS} members")
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise DuplicateMember("a member is named twice")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotJSON(f"{name} is not a JSON number")
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise NotJSON("a number too large for a double")
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > len(str(MAX_INTEGER)) + 1:
+        raise NotJSON("an integer beyond 2^53-1")
+    value = int(digits)
+    if abs(value) > MAX_INTEGER:
+        raise NotJSON("an integer beyond 2^53-1")
+    return value
+
+
+def _require_bounds(value: object) -> None:
+    waiting: list[object] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            _require_string(item)
+        elif isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            if len(item) > MAX_ITEMS:
+                raise TooLarge(f"an array with more than {MAX_ITEMS} elements")
+            waiting.extend(item)
+
+
+def _require_string(text: str) -> None:
+    if len(text) > MAX_STRING:
+        raise TooLarge(f"a string longer than {MAX_STRING} characters")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise NotJSON("a lone surrogate") from error

@@ -1,0 +1,323 @@
+"""Every way to say no: four families that tell the caller what to do, and their leaves.
+
+`Malformed` could not be read, `VerificationError` was read but not believed, `Denied` was
+believed but is not allowed, `Unavailable` could not be found out (and therefore means no).
+`Misconfigured` exists at start-up only.  Each leaf has a stable `code`, one `public` sentence
+that is safe to show anyone, and a private `detail` for the operator and the audit event.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DidAgentError(Exception):
+    """Root of all errors this project raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    public: ClassVar[str] = "The request was refused."
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.public)
+        self.detail = detail
+
+
+class Malformed(DidAgentError):
+    """Could not be read: fix the request."""
+
+    code = "malformed"
+    public = "The request could not be read."
+
+
+class VerificationError(DidAgentError):
+    """Read, not believed: get a fresh, honest proof."""
+
+    code = "not_verified"
+    public = "The proof was not accepted."
+
+
+class Denied(DidAgentError):
+    """Believed, not allowed: ask for a capability or for consent."""
+
+    code = "denied"
+    public = "This is not allowed."
+
+
+class Unavailable(DidAgentError):
+    """Could not find out: retry later; meanwhile the answer is no."""
+
+    code = "unavailable"
+    public = "A needed answer could not be had; try again."
+
+
+class Misconfigured(DidAgentError):
+    """The process must not start like this."""
+
+    code = "misconfigured"
+    public = "The service is not configured correctly."
+
+
+# ---- Malformed
+
+
+class NotJSON(Malformed):
+    code = "not_json"
+    public = "The body is not valid JSON."
+
+
+class DuplicateMember(Malformed):
+    code = "duplicate_member"
+    public = "A JSON object names the same member twice."
+
+
+class TooDeep(Malformed):
+    code = "too_deep"
+    public = "The JSON is nested too deeply."
+
+
+class TooLarge(Malformed):
+    code = "limit_exceeded"
+    public = "A size limit was exceeded."
+
+
+class BadEncoding(Malformed):
+    code = "bad_encoding"
+    public = "A value is not in its canonical encoding."
+
+
+class BadKey(Malformed):
+    code = "bad_key"
+    public = "A key is not a valid public key."
+
+
+class BadDID(Malformed):
+    code = "invalid_did"
+    public = "The DID is not valid."
+
+
+class BadJOSE(Malformed):
+    code = "bad_jose"
+    public = "The signed token could not be read."
+
+
+class BadProof(Malformed):
+    code = "bad_proof"
+    public = "The proof could not be read."
+
+
+class BadTimestamp(Malformed):
+    code = "bad_timestamp"
+    public = "A date and time is not an RFC 3339 timestamp with zone."
+
+
+class BadCredential(Malformed):
+    code = "malformed_credential"
+    public = "The credential does not follow its schema."
+
+
+class BadConstraint(Malformed):
+    code = "unknown_constraint"
+    public = "A capability names a constraint that is unknown or malformed."
+
+
+class BadPresentation(Malformed):
+    code = "malformed_presentation"
+    public = "The presentation could not be read."
+
+
+class BadEvent(Malformed):
+    code = "malformed_event"
+    public = "The audit event does not follow its schema."
+
+
+class InvalidParameter(Malformed):
+    code = "invalid_parameter"
+    public = "A parameter has a value that is not allowed."
+
+
+class MissingParameter(Malformed):
+    code = "missing_parameter"
+    public = "A required parameter is missing."
+
+
+class RepeatedParameter(Malformed):
+    code = "repeated_parameter"
+    public = "A parameter was sent more than once."
+
+
+class WrongContentType(Malformed):
+    code = "wrong_content_type"
+    public = "The content type is not accepted here."
+
+
+# ---- VerificationError
+
+
+class BadSignature(VerificationError):
+    code = "bad_signature"
+
+
+class WrongType(VerificationError):
+    code = "wrong_type"
+
+
+class WrongAlgorithm(VerificationError):
+    code = "wrong_algorithm"
+
+
+class WrongKey(VerificationError):
+    code = "wrong_key"
+
+
+class WrongPurpose(VerificationError):
+    code = "wrong_purpose"
+
+
+class Expired(VerificationError):
+    code = "expired"
+
+
+class NotYetValid(VerificationError):
+    code = "not_yet_valid"
+
+
+class WrongAudience(VerificationError):
+    code = "wrong_audience"
+
+
+class WrongIssuer(VerificationError):
+    code = "wrong_issuer"
+
+
+class WrongChallenge(VerificationError):
+    code = "wrong_challenge"
+
+
+class Replayed(VerificationError):
+    code = "replayed"
+
+
+class UntrustedIssuer(VerificationError):
+    code = "issuer_not_trusted"
+
+
+class HolderMismatch(VerificationError):
+    code = "holder_mismatch"
+
+
+class Revoked(VerificationError):
+    code = "revoked"
+
+
+class Suspended(VerificationError):
+    code = "suspended"
+
+
+class ChainBroken(VerificationError):
+    code = "chain_broken"
+
+
+class NotAttenuated(VerificationError):
+    code = "not_attenuated"
+
+
+class DepthExceeded(VerificationError):
+    code = "depth_exceeded"
+
+
+class UnknownAgent(VerificationError):
+    code = "unknown_agent"
+
+
+class AgentNotActive(VerificationError):
+    code = "agent_not_active"
+
+
+class ActorMismatch(VerificationError):
+    code = "actor_mismatch"
+
+
+class NotAuthenticated(VerificationError):
+    code = "not_authenticated"
+    public = "No credentials were sent."
+
+
+class ClientNotAuthenticated(VerificationError):
+    code = "client_not_authenticated"
+    public = "Client authentication failed."
+
+
+class BadGrant(VerificationError):
+    code = "bad_grant"
+    public = "The grant is invalid, expired or already used."
+
+
+class BadLog(VerificationError):
+    code = "log_inconsistent"
+    public = "The audit log does not match its signed checkpoint."
+
+
+# ---- Denied
+
+
+class InsufficientScope(Denied):
+    code = "insufficient_scope"
+    public = "The token does not carry the scope for this operation."
+
+
+class ToolDenied(Denied):
+    code = "tool_denied"
+    public = "This tool call is not allowed."
+
+
+class EmptyGrant(Denied):
+    code = "empty_grant"
+    public = "Nothing is left to grant."
+
+
+class UnknownResource(Denied):
+    code = "unknown_resource"
+    public = "The resource is not served here."
+
+
+class ConsentDenied(Denied):
+    code = "consent_denied"
+    public = "The user did not consent."
+
+
+class NotFound(Denied):
+    code = "not_found"
+    public = "There is no such thing here."
+
+
+class StateConflict(Denied):
+    code = "state_conflict"
+    public = "The current state does not allow this."
+
+
+class ActorUnauthorized(Denied):
+    code = "actor_unauthorized"
+    public = "The actor has no permission to act for this subject."
+
+
+# ---- Unavailable
+
+
+class StatusUnavailable(Unavailable):
+    code = "status_unavailable"
+
+
+class KeysUnavailable(Unavailable):
+    code = "keys_unavailable"
+
+
+class PeerUnavailable(Unavailable):
+    code = "peer_unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    code = "store_unavailable"
+
+
+class AuditUnavailable(Unavailable):
+    code = "audit_unavailable"

@@ -1,0 +1,1 @@
+"""Ed25519 keys, as raw bytes, JWK and PEM."""

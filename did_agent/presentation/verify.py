@@ -1,0 +1,164 @@
+"""Ask, then judge: the obligations a presentation meets before its holder is believed (vc-did order; VCX-01 to VCX-11).
+
+`ask` needs nothing from outside; `judge` needs the status lists that `ask` names.  Nothing here spends the
+challenge or `replay_key`: that is one atomic write of the caller, after `judge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from did_agent.credential.chain import verify_chain
+from did_agent.credential.status import StatusEntry, VerifiedStatusList, is_set
+from did_agent.errors import (
+    BadPresentation,
+    Expired,
+    HolderMismatch,
+    NotYetValid,
+    Revoked,
+    StatusUnavailable,
+    Suspended,
+    WrongAudience,
+    WrongChallenge,
+)
+from did_agent.presentation.form import read_presentation
+from did_agent.presentation.model import Asked, Expected, SignedPresentation, VerifiedPresentation
+
+MAX_DECLARED: Final = 600  # seconds that a holder may declare a presentation valid
+MAX_JTI_LIFETIME: Final = 60  # seconds of a vp+jwt that answers no challenge of ours
+FUTURE_SKEW: Final = timedelta(seconds=60)  # how far the holder's clock may be ahead of ours
+
+
+def ask(raw: str | bytes | Mapping[str, object], expected: Expected) -> Asked:
+    """Return the presentation as far as it can be believed offline; nothing is fetched.
+
+    Raises: Malformed and VerificationError leaves; see `read_presentation`, OFFLINE_CHECKS and `verify_chain`.
+    """
+    signed = read_presentation(raw, expected)
+    for check in OFFLINE_CHECKS:
+        check(signed, expected)
+    if not signed.credentials:
+        return Asked(signed=signed, expected=expected, chain=None)
+    chain = verify_chain(
+        signed.credentials,
+        holder=signed.holder,
+        now=expected.now,
+        trusted=expected.trusted,
+        max_depth=expected.max_depth,
+    )
+    return Asked(signed=signed, expected=expected, chain=chain)
+
+
+def judge(asked: Asked, statuses: Mapping[str, VerifiedStatusList]) -> VerifiedPresentation:
+    """Return who is presenting, or raise. There is no third outcome.
+
+    Raises: Revoked, Suspended, StatusUnavailable.
+    """
+    for entry in asked.status_entries:
+        found = statuses.get(entry.list_url)
+        if found is None:
+            raise StatusUnavailable(f"no status list from {entry.list_url}")
+        for check in EVIDENCE_CHECKS:
+            check(entry, found, asked)
+    signed = asked.signed
+    return VerifiedPresentation(
+        holder=signed.holder,
+        chain=asked.chain,
+        challenge=signed.challenge,
+        # Never the signature or the text: both can be written in more than one way (TOK-14).
+        replay_key=f"{signed.holder} {signed.id or signed.challenge}",
+        replay_until=signed.ends,
+        valid_until=signed.ends if asked.chain is None else asked.chain.valid_until,
+        form=signed.form,
+    )
+
+
+# ---- obligations that need no evidence; the signature was checked while reading
+
+
+def holder_signed_it(signed: SignedPresentation, _expected: Expected) -> None:
+    """Refuse presentations of somebody else's credentials under their name (VCX-03)."""
+    if signed.signer != signed.holder:
+        raise HolderMismatch(f"{signed.signer} signed as {signed.holder}")
+
+
+def is_addressed_to_us(signed: SignedPresentation, expected: Expected) -> None:
+    """Refuse what was made for another verifier and forwarded to us."""
+    if signed.audience not in expected.audience:
+        raise WrongAudience("the presentation was made for somebody else")
+
+
+def is_recent(signed: SignedPresentation, expected: Expected) -> None:
+    """Refuse presentations from a store, from the future, and for ever (VCX-01)."""
+    if expected.now >= signed.ends:
+        raise Expired(f"the presentation was made {signed.issued:%FT%TZ}")
+    if signed.issued > expected.now + FUTURE_SKEW:
+        raise NotYetValid(f"the presentation is dated {signed.issued:%FT%TZ}")
+    if not 0 < signed.lifetime <= MAX_DECLARED:
+        raise Expired(f"the presentation lives longer than {MAX_DECLARED} s")
+
+
+def is_fresh(signed: SignedPresentation, expected: Expected) -> None:
+    """Refuse what could have been prepared before we asked, unless it is a vp+jwt of at most a minute (VCX-01)."""
+    if signed.challenge is not None and (signed.form == "jwt" or expected.challenge == "required"):
+        return
+    if expected.challenge == "required" or signed.form == "json":
+        raise WrongChallenge("the presentation answers no challenge")
+    if signed.lifetime > MAX_JTI_LIFETIME:
+        raise Expired(f"without challenge a presentation lives at most {MAX_JTI_LIFETIME} s")
+
+
+def shows_credentials(signed: SignedPresentation, expected: Expected) -> None:
+    """Refuse a bare proof of possession where rights are asked for (VCX-02)."""
+    if not signed.credentials and not expected.allow_empty:
+        raise BadPresentation("the presentation shows no credential")
+
+
+# ---- obligations that need the status lists
+
+
+def list_is_the_one_named(entry: StatusEntry, found: VerifiedStatusList, _asked: Asked) -> None:
+    """Refuse a list from another address or of another purpose (VCX-10)."""
+    if found.url != entry.list_url or found.purpose != entry.purpose:
+        raise StatusUnavailable(f"the list at {entry.list_url} is not for {entry.purpose}")
+
+
+def list_is_by_the_root_issuer(_entry: StatusEntry, found: VerifiedStatusList, asked: Asked) -> None:
+    """Refuse a list by anyone else, trusted or not: a stranger's list could un-revoke the chain."""
+    if asked.chain is None or found.issuer != asked.chain.root_issuer:
+        raise StatusUnavailable(f"the list at {found.url} is by {found.issuer}")
+
+
+def list_is_current(_entry: StatusEntry, found: VerifiedStatusList, asked: Asked) -> None:
+    """Refuse a list that has ended while it was cached."""
+    if asked.expected.now >= found.valid_until:
+        raise StatusUnavailable(f"the list at {found.url} ended {found.valid_until:%FT%TZ}")
+
+
+def status_is_clear(entry: StatusEntry, found: VerifiedStatusList, _asked: Asked) -> None:
+    """Refuse revoked and suspended credentials, and indexes that no list can answer for."""
+    if entry.index >= len(found.bits) * 8:
+        raise StatusUnavailable(f"index {entry.index} is outside the list at {found.url}")
+    if is_set(found.bits, entry.index):
+        error = Revoked if entry.purpose == "revocation" else Suspended
+        raise error(f"entry {entry.index} of {found.url} is set")
+
+
+OfflineCheck = Callable[[SignedPresentation, Expected], None]
+EvidenceCheck = Callable[[StatusEntry, VerifiedStatusList, Asked], None]
+
+OFFLINE_CHECKS: Final[Sequence[OfflineCheck]] = (
+    holder_signed_it,
+    is_addressed_to_us,
+    is_recent,
+    is_fresh,
+    shows_credentials,
+)
+EVIDENCE_CHECKS: Final[Sequence[EvidenceCheck]] = (
+    list_is_the_one_named,
+    list_is_by_the_root_issuer,
+    list_is_current,
+    status_is_clear,
+)

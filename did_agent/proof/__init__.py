@@ -1,0 +1,1 @@
+"""Proofs: Data Integrity for documents, JOSE for compact tokens."""

@@ -1,0 +1,88 @@
+"""Compact JWS (RFC 7515) with EdDSA (RFC 8037), read strictly before anything is believed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from did_agent.encoding import base64url
+from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.strict_json import parse_object
+from did_agent.errors import BadEncoding, BadJOSE, Malformed, TooLarge, WrongAlgorithm
+from did_agent.keys.ed25519 import PublicKey, SigningKey
+
+MAX_TOKEN: Final = 16_384  # bytes
+MAX_HEADER: Final = 2_048  # bytes of the encoded JOSE header
+ALGORITHMS: Final = frozenset({"EdDSA", "Ed25519"})  # one key type under its two names (RFC 9864)
+
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_KID: Final = re.compile(r"[A-Za-z0-9._~:#/-]{1,128}")
+# Keys come from configuration or from the DID, never from the token (TOK-02); no extensions (TOK-04).
+_FORBIDDEN: Final = frozenset({"jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256", "crit", "b64", "zip", "enc"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedJWS:
+    """A compact JWS that could be read; nothing in it is believed yet."""
+
+    header: Mapping[str, object]
+    payload: bytes
+    signing_input: bytes
+    signature: bytes
+
+    @property
+    def type(self) -> str:
+        """The `typ`, lower case and without `application/`; empty when absent (RFC 7515, 4.1.9)."""
+        return str(self.header.get("typ", "")).lower().removeprefix("application/")
+
+
+def parse_compact(token: str, *, max_bytes: int = MAX_TOKEN) -> UnverifiedJWS:
+    """Return the parts of a compact JWS.
+
+    Raises: BadJOSE, TooLarge, WrongAlgorithm.
+    """
+    if len(token) > max_bytes:
+        raise TooLarge(f"a token longer than {max_bytes} bytes")
+    if not _COMPACT.fullmatch(token):
+        raise BadJOSE("not a compact JWS")
+    head, body, tail = token.split(".")
+    try:
+        header = parse_object(base64url.decode(head), max_bytes=MAX_HEADER)
+        payload, signature = base64url.decode(body), base64url.decode(tail)
+    except BadEncoding as error:
+        raise BadJOSE("a segment is not canonical base64url") from error
+    except Malformed as error:
+        raise BadJOSE(f"the JOSE header is not strict JSON: {error.code}") from error
+    _require_header(header)
+    return UnverifiedJWS(
+        header=header, payload=payload, signing_input=f"{head}.{body}".encode("ascii"), signature=signature
+    )
+
+
+def verify_signature(jws: UnverifiedJWS, key: PublicKey) -> None:
+    """Return if the JWS is signed by `key`.
+
+    Raises: BadSignature.
+    """
+    key.verify(jws.signing_input, jws.signature)
+
+
+def sign_compact(header: Mapping[str, object], payload: Mapping[str, object], key: SigningKey) -> str:
+    """Return the compact JWS of a payload; `alg` is set here and always fits the key."""
+    protected = canonicalize({**header, "alg": "EdDSA"})
+    signing_input = f"{base64url.encode(protected)}.{base64url.encode(canonicalize(payload))}"
+    return f"{signing_input}.{base64url.encode(key.sign(signing_input.encode('ascii')))}"
+
+
+def _require_header(header: Mapping[str, object]) -> None:
+    if _FORBIDDEN & header.keys():
+        raise BadJOSE("the JOSE header carries a key, a link or an extension")
+    if header.get("alg") not in ALGORITHMS:
+        raise WrongAlgorithm("alg is not EdDSA or Ed25519")
+    if not isinstance(header.get("typ", ""), str):
+        raise BadJOSE("typ is not a string")
+    kid = header.get("kid", "-")
+    if not isinstance(kid, str) or not _KID.fullmatch(kid):
+        raise BadJOSE("kid is not an opaque identifier")

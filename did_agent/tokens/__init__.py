@@ -1,0 +1,1 @@
+"""Tokens: access tokens with their actor chain, client assertions, security events."""

@@ -1,0 +1,162 @@
+"""The access token (RFC 9068) with actors, capabilities and the evidence it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, cast, get_args
+
+from did_agent.clock import from_numeric_date, numeric_date
+from did_agent.credential.capability import Capability, parse_authorization_detail, to_authorization_detail
+from did_agent.errors import BadCredential, BadConstraint, BadJOSE, WrongType
+from did_agent.keys.ed25519 import SigningKey
+from did_agent.proof.jwt import FindKey, VerifiedJWT, sign_jwt, verify_jwt
+from did_agent.tokens.actor import MAX_ACTORS, act_claim, parse_act
+from did_agent.tokens.profiles import ACCESS_TOKEN
+
+SubjectProfile = Literal["user", "ai_agent", "service"]
+
+MAX_DETAILS: Final = 64  # entries of authorization_details
+MAX_CREDENTIALS: Final = 16  # credential ids a token may name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """What an access token says, for one resource."""
+
+    issuer: str
+    subject: str
+    subject_profile: SubjectProfile
+    audience: str
+    client_id: str
+    issued_at: datetime
+    expires: datetime
+    id: str  # jti
+    scopes: frozenset[str]
+    actors: tuple[str, ...] = ()
+    capabilities: tuple[Capability, ...] = ()  # of the one acting now, each for `audience` alone
+    entitlements: frozenset[str] | None = None  # scopes the user holds at `audience`; None without a user
+    evidence: str | None = None  # digest of the signed chain the token was made from
+    evidence_uri: str | None = None
+    credential_ids: tuple[str, ...] = ()
+
+
+def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str:
+    """Return the signed `at+jwt`; absent values are absent claims."""
+    claims: dict[str, object] = {
+        "iss": token.issuer,
+        "sub": token.subject,
+        "sub_profile": token.subject_profile,
+        "aud": token.audience,
+        "client_id": token.client_id,
+        "iat": numeric_date(token.issued_at),
+        "exp": numeric_date(token.expires),
+        "jti": token.id,
+        "scope": " ".join(sorted(token.scopes)),
+    }
+    if token.actors:
+        claims["act"] = act_claim(token.actors, issuer=token.issuer)
+    if token.capabilities:
+        claims["authorization_details"] = [
+            to_authorization_detail(capability, token.audience) for capability in token.capabilities
+        ]
+    if token.entitlements is not None:
+        claims["entitlements"] = sorted(token.entitlements)
+    if token.evidence is not None:
+        claims["delegation_evidence"] = {"digest": token.evidence, "uri": token.evidence_uri}
+    if token.credential_ids:
+        claims["vc"] = {"ids": list(token.credential_ids)}
+    return sign_jwt(claims, typ="at+jwt", key=key, kid=kid)
+
+
+def verify_access_token(
+    text: str, *, find_key: FindKey, expected_issuer: str, expected_audience: str, now: datetime
+) -> AccessToken:
+    """Return the token that `expected_issuer` made for `expected_audience`.
+
+    A token bound to a key (`cnf`) is refused: shown as a bearer it may be stolen (TOK-09).
+    Raises: what `verify_jwt` raises, and DepthExceeded.
+    """
+    verified = verify_jwt(
+        text,
+        ACCESS_TOKEN,
+        find_key=find_key,
+        expected_issuer=expected_issuer,
+        expected_audience=frozenset({expected_audience}),
+        now=now,
+    )
+    if "cnf" in verified.claims:
+        raise WrongType("a sender-constrained token was shown as a bearer token")
+    try:
+        return _read(verified, expected_audience)
+    except (BadCredential, BadConstraint) as error:
+        raise BadJOSE(f"authorization_details: {error.detail}") from error
+
+
+def _read(verified: VerifiedJWT, audience: str) -> AccessToken:
+    claims = verified.claims
+    profile = verified.text("sub_profile")
+    if profile not in get_args(SubjectProfile):
+        raise BadJOSE("sub_profile is not known")
+    actors = parse_act(claims.get("act"), max_depth=MAX_ACTORS)
+    subject = verified.text("sub")
+    if subject in actors:
+        raise BadJOSE("the subject acts for itself")
+    entitlements = claims.get("entitlements")
+    evidence, uri = _evidence(claims.get("delegation_evidence"))
+    return AccessToken(
+        issuer=verified.text("iss"),
+        subject=subject,
+        subject_profile=cast("SubjectProfile", profile),
+        audience=audience,
+        client_id=verified.text("client_id"),
+        issued_at=from_numeric_date(cast("int", claims["iat"])),
+        expires=from_numeric_date(cast("int", claims["exp"])),
+        id=verified.text("jti"),
+        scopes=_scopes(claims.get("scope", "")),
+        actors=actors,
+        capabilities=_capabilities(claims.get("authorization_details", []), audience),
+        entitlements=None if entitlements is None else frozenset(_strings(entitlements, "entitlements")),
+        evidence=evidence,
+        evidence_uri=uri,
+        credential_ids=_credential_ids(claims.get("vc")),
+    )
+
+
+def _scopes(value: object) -> frozenset[str]:
+    if not isinstance(value, str):
+        raise BadJOSE("scope is not a string")
+    return frozenset(value.split())
+
+
+def _strings(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise BadJOSE(f"{name} is not a list of strings")
+    return tuple(value)
+
+
+def _capabilities(value: object, audience: str) -> tuple[Capability, ...]:
+    if not isinstance(value, list) or len(value) > MAX_DETAILS:
+        raise BadJOSE("authorization_details is not a short list")
+    capabilities = tuple(parse_authorization_detail(item) for item in value)
+    if any(capability.resources != (audience,) for capability in capabilities):
+        raise BadJOSE("authorization_details name another resource")
+    return capabilities
+
+
+def _credential_ids(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    ids = _strings(value.get("ids") if isinstance(value, dict) else None, "vc.ids")
+    if len(ids) > MAX_CREDENTIALS:
+        raise BadJOSE("too many credential ids")
+    return ids
+
+
+def _evidence(value: object) -> tuple[str | None, str | None]:
+    if value is None:
+        return None, None
+    digest, uri = (value.get("digest"), value.get("uri")) if isinstance(value, dict) else (None, None)
+    if not isinstance(digest, str) or not isinstance(uri, str):
+        raise BadJOSE("delegation_evidence lacks digest or uri")
+    return digest, uri

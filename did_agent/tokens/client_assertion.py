@@ -1,0 +1,75 @@
+"""Client authentication by `private_key_jwt` with a did:key as client id (RFC 7523bis, OAU-07)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, cast
+
+from did_agent.clock import from_numeric_date, numeric_date
+from did_agent.did.key import did_key, parse_did_key, verification_method
+from did_agent.did.resolve import method_key
+from did_agent.errors import BadJOSE, WrongIssuer, WrongKey
+from did_agent.keys.ed25519 import PublicKey, SigningKey
+from did_agent.proof.jwt import sign_jwt, verify_jwt
+from did_agent.tokens.profiles import CLIENT_ASSERTION
+
+LIFETIME: Final = timedelta(seconds=60)
+MAX_ID: Final = 256  # characters of a jti
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedAssertion:
+    """A client that proved its key; the caller still spends `id` (until `expires`)."""
+
+    client_id: str
+    id: str
+    expires: datetime
+
+
+def make_client_assertion(key: SigningKey, *, audience: str, now: datetime) -> str:
+    """Return an assertion by `key` for the authorization server whose issuer string is `audience`."""
+    did = did_key(key.public)
+    claims = {
+        "iss": did,
+        "sub": did,
+        "aud": audience,
+        "iat": numeric_date(now),
+        "exp": numeric_date(now + LIFETIME),
+        "jti": str(uuid.uuid4()),
+    }
+    return sign_jwt(claims, typ="client-authentication+jwt", key=key, kid=verification_method(did))
+
+
+def verify_client_assertion(text: str, *, expected_audience: str, now: datetime) -> VerifiedAssertion:
+    """Return the client an assertion proves; `aud` is our issuer string and nothing else.
+
+    Raises: what `verify_jwt` raises, BadDID, WrongKey, WrongIssuer.
+    """
+    verified = verify_jwt(
+        text,
+        CLIENT_ASSERTION,
+        find_key=_key_of_subject,
+        expected_issuer=None,
+        expected_audience=frozenset({expected_audience}),
+        now=now,
+    )
+    if verified.text("iss") != verified.text("sub"):
+        raise WrongIssuer("a client assertion is issued by its own subject")
+    jti = verified.text("jti")
+    if len(jti) > MAX_ID:
+        raise BadJOSE("jti is too long")
+    expires = from_numeric_date(cast("int", verified.claims["exp"]))
+    return VerifiedAssertion(client_id=verified.text("sub"), id=jti, expires=expires)
+
+
+def _key_of_subject(header: Mapping[str, object], claims: Mapping[str, object]) -> PublicKey:
+    subject = claims.get("sub")
+    key = parse_did_key(subject)
+    method = header.get("kid", verification_method(str(subject)))
+    controller, named = method_key(method, relationship="authentication")
+    if controller != subject or named != key:
+        raise WrongKey("kid names a key of another DID")
+    return key

@@ -1,0 +1,38 @@
+"""The profile of every kind of JWT this project signs or accepts, side by side (RFC 8725, section 3.11)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from did_agent.proof.jwt import JWTProfile
+
+ACCESS_TOKEN_LIFETIME: Final = 300  # seconds
+MAX_ASSERTION_LIFETIME: Final = 300  # seconds
+
+# RFC 9068, section 2; `client_id` and `jti` are required there too.
+ACCESS_TOKEN: Final = JWTProfile(
+    name="access token",
+    types=frozenset({"at+jwt"}),
+    required=frozenset({"iss", "exp", "aud", "sub", "client_id", "jti"}),
+    max_lifetime=600,
+)
+# RFC 7523bis: `aud` is the issuer alone.  Stock clients send `typ: JWT` or none.
+CLIENT_ASSERTION: Final = JWTProfile(
+    name="client assertion",
+    types=frozenset({"", "jwt", "client-authentication+jwt"}),
+    required=frozenset({"iss", "sub", "aud", "exp", "jti"}),
+    max_lifetime=MAX_ASSERTION_LIFETIME,
+)
+# RFC 8417, section 2.2: no `exp`, an event does not stop having happened.
+SECURITY_EVENT: Final = JWTProfile(
+    name="security event token",
+    types=frozenset({"secevent+jwt"}),
+    required=frozenset({"iss", "aud", "jti", "sub_id", "events"}),
+)
+# Ours: authenticates one batch of audit events by the digest of the body it travels with.
+AUDIT_BATCH: Final = JWTProfile(
+    name="audit batch",
+    types=frozenset({"audit-batch+jwt"}),
+    required=frozenset({"iss", "aud", "exp", "jti", "digest"}),
+    max_lifetime=60,
+)

@@ -1,0 +1,79 @@
+"""Security Event Tokens (RFC 8417) that end what a credential, agent or token could do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, cast, get_args
+
+from did_agent.clock import from_numeric_date, numeric_date
+from did_agent.errors import BadJOSE
+from did_agent.keys.ed25519 import SigningKey
+from did_agent.proof.jwt import FindKey, sign_jwt, verify_jwt
+from did_agent.tokens.profiles import SECURITY_EVENT
+
+EventKind = Literal["credential-revoked", "agent-suspended", "agent-resumed", "agent-retired", "token-revoked"]
+
+EVENT_PREFIX: Final = "https://w3id.org/did-agent/event/"
+MAX_REASON: Final = 256  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityEvent:
+    """Something ended, or came back: `subject` is a credential id, an agent's DID or a token's jti."""
+
+    id: str
+    kind: EventKind
+    subject: str
+    issued_at: datetime
+    reason: str
+    issuer: str
+    audience: str
+
+
+def sign_event(event: SecurityEvent, *, key: SigningKey, kid: str) -> str:
+    """Return the signed SET."""
+    claims = {
+        "iss": event.issuer,
+        "aud": event.audience,
+        "iat": numeric_date(event.issued_at),
+        "jti": event.id,
+        "sub_id": {"format": "uri", "uri": event.subject},
+        "events": {EVENT_PREFIX + event.kind: {"reason": event.reason[:MAX_REASON]}},
+    }
+    return sign_jwt(claims, typ="secevent+jwt", key=key, kid=kid)
+
+
+def verify_event(
+    text: str, *, find_key: FindKey, expected_issuer: str | None, expected_audience: str, now: datetime
+) -> SecurityEvent:
+    """Return the event a SET reports; exactly one event of a kind we know.
+
+    Raises: what `verify_jwt` raises.
+    """
+    verified = verify_jwt(
+        text,
+        SECURITY_EVENT,
+        find_key=find_key,
+        expected_issuer=expected_issuer,
+        expected_audience=frozenset({expected_audience}),
+        now=now,
+    )
+    subject, events = verified.claims["sub_id"], verified.claims["events"]
+    if not isinstance(subject, dict) or subject.get("format") != "uri" or not isinstance(subject.get("uri"), str):
+        raise BadJOSE("sub_id is not a URI subject")
+    if not isinstance(events, dict) or len(events) != 1:
+        raise BadJOSE("exactly one event is expected")
+    ((uri, facts),) = events.items()
+    kind = str(uri).removeprefix(EVENT_PREFIX)
+    if kind not in get_args(EventKind) or not isinstance(facts, dict):
+        raise BadJOSE("an event of an unknown kind")
+    return SecurityEvent(
+        id=verified.text("jti"),
+        kind=cast("EventKind", kind),
+        subject=str(subject["uri"]),
+        issued_at=from_numeric_date(cast("int", verified.claims["iat"])),
+        reason=str(facts.get("reason", ""))[:MAX_REASON],
+        issuer=verified.text("iss"),
+        audience=expected_audience,
+    )

@@ -1,0 +1,117 @@
+"""The rules of the house that no other tool checks: size, names, addresses, error codes, wheel roots."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from did_agent import errors
+
+ROOT = Path(__file__).parents[2]
+PARTIES = ("did_agent", "issuer", "bridge", "verifier", "ledger")
+MAX_FILE_LINES = 400
+MAX_SOURCE_LINES = 9_000
+BANNED_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|misc|manager)(_|$)")
+
+
+def sources() -> list[Path]:
+    return [path for party in PARTIES for path in sorted((ROOT / party).rglob("*.py"))]
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    return [ROOT / name for name in listed.decode().split("\0") if name]
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_no_file_is_longer_than_the_cap() -> None:
+    every = [*sources(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
+    assert {str(path.relative_to(ROOT)): lines(path) for path in every if lines(path) > MAX_FILE_LINES} == {}
+
+
+def test_the_whole_source_stays_below_the_budget() -> None:
+    assert 1_000 < sum(lines(path) for path in sources()) < MAX_SOURCE_LINES
+
+
+def test_examples_fit_on_a_page() -> None:
+    examples = sorted((ROOT / "examples").glob("*.py"))
+    assert len(examples) >= 3
+    assert {path.name: lines(path) for path in examples if lines(path) > 60} == {}
+
+
+def test_modules_are_nouns_of_the_standard() -> None:
+    assert [path for path in sources() if BANNED_NAMES.search(path.stem) or BANNED_NAMES.search(path.parent.name)] == []
+
+
+def test_every_module_opens_with_its_promise() -> None:
+    assert [path for path in sources() if not path.read_text(encoding="utf-8").startswith('"""')] == []
+
+
+def test_no_file_names_a_registry_or_an_index() -> None:
+    hosts = re.compile(rb"(pypi|pythonhosted|npmjs|deb\.debian|registry)\.(org|com|net)|--(extra-)?index-url", re.IGNORECASE)
+    own = Path(__file__).resolve()
+    assert [path for path in tracked() if path.is_file() and path != own and hosts.search(path.read_bytes())] == []
+
+
+def leaves(family: type[errors.DidAgentError]) -> list[type[errors.DidAgentError]]:
+    found = [family]
+    for child in family.__subclasses__():
+        found += leaves(child)
+    return found
+
+
+def test_error_codes_are_unique() -> None:
+    codes = [leaf.code for leaf in leaves(errors.DidAgentError)]
+    assert len(codes) == len(set(codes))
+
+
+def test_every_error_has_a_status_at_the_edge() -> None:
+    from did_agent.adapters.web import status_of
+
+    assert {leaf.code for leaf in leaves(errors.DidAgentError) if not 400 <= status_of(leaf()) <= 503} == set()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    # Built from what git tracks or would track, so that local leftovers cannot hide or add a root.
+    copy = folder / "source"
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True
+    ).stdout.decode()
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            target = copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(copy)],
+        check=True,
+        capture_output=True,
+    )
+    return zipfile.ZipFile(next(folder.glob("*.whl")))
+
+
+def test_the_wheel_installs_exactly_the_parties(wheel: zipfile.ZipFile) -> None:
+    roots = {name.split("/")[0] for name in wheel.namelist()}
+    assert {root for root in roots if not root.endswith(".dist-info")} == set(PARTIES)
+
+
+def test_the_wheel_carries_templates_and_type_markers(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    assert {f"{party}/py.typed" for party in PARTIES} <= names
+    assert any(name.startswith("bridge/") and name.endswith(".html") for name in names)
+
+
+def test_importing_the_verifier_loads_no_server_toolkit() -> None:
+    code = "import sys, verifier, verifier.mcp; print(sorted(set(sys.modules) & {'fastapi','sqlalchemy','starlette','mcp','pyld','jinja2'}))"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,180 @@
+"""Laws of the constraint algebra: what a child admits, its parent admits; whatever is uncertain is refused."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from did_agent.credential.capability import (
+    Capability,
+    covered_by,
+    parse_authorization_detail,
+    parse_bare_capability,
+    parse_capability,
+    to_authorization_detail,
+)
+from did_agent.credential.constraint import is_satisfied, parse_constraint, subsumes
+
+JSON = dict[str, Any]
+
+WORDS = ["", "a", "ab", "abc", "/", "/d", "/d/x", "/dd", "/d/../e", "//d", "é", "true"]
+URLS = ["https://h.example/a/b", "https://h.example/ab", "https://h.example:8443/a", "http://h.example/a"]
+SCALARS: list[Any] = [None, True, False, 0, 1, 1.0, -1, 2, 2.5, *WORDS, *URLS]
+VALUES: list[Any] = [*SCALARS, [], [1], [True], [1, 2], ["a", "b"], [[1]], {}, {"a": 1}, {"a": True}]
+
+scalars = st.sampled_from(SCALARS)
+values = st.one_of(st.sampled_from(VALUES), st.lists(scalars, max_size=3))
+numbers = st.sampled_from([-1, 0, 1, 1.5, 2, 2.5])
+
+
+def optional(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[JSON]:
+    return st.fixed_dictionaries({}, optional=members)
+
+
+def of(kind: str, **members: st.SearchStrategy[Any]) -> st.SearchStrategy[JSON]:
+    return st.fixed_dictionaries({"constraint_type": st.just(kind), **members})
+
+
+lists = st.lists(values, max_size=4)
+ranges = optional(min=numbers, max=numbers, min_inclusive=st.booleans(), max_inclusive=st.booleans()).map(
+    lambda bounds: {"constraint_type": "range", **bounds}
+)
+simple = st.one_of(
+    of("exact", value=scalars),
+    of("one_of", values=lists),
+    of("not_one_of", excluded=lists),
+    of("contains", required=lists),
+    of("subset", allowed=lists),
+    of("wildcard"),
+    ranges,
+    of("prefix", prefix=st.sampled_from(["", "a", "ab", "https://h", "/d"])),
+    of("path", root=st.sampled_from(["/", "/d", "/d/x", "/d/", "/d/./x"])),
+    st.builds(
+        lambda scheme, host, rest: {"constraint_type": "url", "scheme": scheme, "host": host, **rest},
+        st.sampled_from(["https", "http"]),
+        st.sampled_from(["h.example", "h.example:8443"]),
+        optional(path_prefix=st.sampled_from(["/", "/a", "/a/b"])),
+    ),
+    of("max_length", value=st.integers(min_value=0, max_value=30)),
+)
+constraints = st.recursive(
+    simple,
+    lambda inner: st.one_of(
+        of("all", constraints=st.lists(inner, max_size=3)), of("any", constraints=st.lists(inner, max_size=3))
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def relatives(draw: st.DrawFn) -> tuple[JSON, JSON]:
+    """Draw a parent and a child that is the same, a part of it, or a stranger of the same kind."""
+    parent = draw(constraints)
+    child = dict(draw(st.one_of(st.just(parent), constraints)))
+    for name in ("values", "excluded", "required", "allowed", "constraints"):
+        if name in child and draw(st.booleans()):
+            child[name] = draw(st.permutations(child[name]))[: draw(st.integers(0, 4))] if child[name] else []
+    if child["constraint_type"] == "range" and draw(st.booleans()):
+        child[draw(st.sampled_from(["min", "max"]))] = draw(numbers)
+    return parent, child
+
+
+@settings(max_examples=1500, deadline=None)
+@given(relatives(), st.lists(values, min_size=1, max_size=8))
+def test_what_a_subsumed_child_admits_its_parent_admits(pair: tuple[JSON, JSON], samples: list[Any]) -> None:
+    parent, child = map(parse_constraint, pair)
+    accepted = subsumes(parent, child)
+    event(f"subsumed: {accepted}")
+    if accepted:
+        for sample in [*samples, *VALUES]:
+            assert is_satisfied(parent, sample) or not is_satisfied(child, sample), sample
+
+
+def test_the_law_holds_for_every_pair_of_a_pool() -> None:
+    pool = [parse_constraint(source) for source in _pool()]
+    accepted = [(p, c) for p, c in product(pool, repeat=2) if subsumes(p, c)]
+    assert len(pool) * 2 < len(accepted) < len(pool) ** 2 / 2  # the law is not proved on nothing
+    unsound = [(p, c, v) for p, c in accepted for v in VALUES if is_satisfied(c, v) and not is_satisfied(p, v)]
+    assert unsound == []
+
+
+def _pool() -> list[JSON]:
+    bounds = [
+        {name: bound for name, bound in (("min", low), ("max", high)) if bound is not None} | flags
+        for low, high in product([None, 0, 1], [None, 1, 2.5])
+        for flags in ({}, {"min_inclusive": False}, {"max_inclusive": False})
+    ]
+    groups: list[list[Any]] = [[], [1], [True], [1, 2], ["a"], ["a", "ab"], [1, "a", None], [[1]], ["/d", "/d/x"]]
+    simple_ones: list[JSON] = [
+        {"constraint_type": "wildcard"},
+        *({"constraint_type": "range", **b} for b in bounds),
+        *({"constraint_type": "exact", "value": v} for v in SCALARS),
+        *({"constraint_type": "one_of", "values": g} for g in groups),
+        *({"constraint_type": "not_one_of", "excluded": g} for g in groups),
+        *({"constraint_type": "contains", "required": g} for g in groups),
+        *({"constraint_type": "subset", "allowed": g} for g in groups),
+        *({"constraint_type": "prefix", "prefix": p} for p in ("", "a", "ab", "/d")),
+        *({"constraint_type": "path", "root": r} for r in ("/", "/d", "/d/x", "/dd")),
+        *({"constraint_type": "max_length", "value": n} for n in (0, 1, 2)),
+        *({"constraint_type": "url", "scheme": "https", "host": "h.example", "path_prefix": p} for p in ("/", "/a")),
+        {"constraint_type": "url", "scheme": "https", "host": "h.example"},
+    ]
+    pairs = [list(pair) for pair in product(simple_ones[3:40:6], repeat=2)]
+    return [
+        *simple_ones,
+        *({"constraint_type": kind, "constraints": pair} for kind in ("all", "any") for pair in pairs),
+        {"constraint_type": "all", "constraints": []},
+        {"constraint_type": "any", "constraints": []},
+    ]
+
+
+@settings(max_examples=400, deadline=None)
+@given(constraints)
+def test_a_constraint_subsumes_itself_and_survives_writing(source: JSON) -> None:
+    constraint = parse_constraint(source)
+    assert parse_constraint(constraint.to_json()) == constraint
+    if "any" not in repr(source):  # an empty `any` admits nothing and hands on nothing
+        assert subsumes(constraint, constraint)
+
+
+@settings(max_examples=400, deadline=None)
+@given(relatives(), constraints)
+def test_handing_on_twice_is_never_more_than_handing_on_once(pair: tuple[JSON, JSON], last: JSON) -> None:
+    first, second = map(parse_constraint, pair)
+    third = parse_constraint(last)
+    if subsumes(first, second) and subsumes(second, third):
+        assert subsumes(first, third)
+
+
+tool_maps = st.dictionaries(
+    st.sampled_from(["read", "write"]), st.dictionaries(st.sampled_from(["p", "q"]), simple, max_size=2), max_size=2
+)
+grants = st.builds(
+    lambda resources, tools: parse_bare_capability({"resource": sorted(resources), "tools": tools}),
+    st.sets(st.sampled_from(["https://a.example/mcp", "https://b.example/mcp"]), min_size=1),
+    tool_maps,
+)
+arguments = st.dictionaries(st.sampled_from(["p", "q"]), values, max_size=2)
+
+
+@settings(max_examples=800, deadline=None)
+@given(grants, grants, st.sampled_from(["read", "write", "other"]), arguments)
+def test_a_covered_capability_admits_no_call_that_its_parent_refuses(
+    parent: Capability, child: Capability, tool: str, call: JSON
+) -> None:
+    if covered_by(child, parent):
+        assert set(child.resources) <= set(parent.resources)
+        assert parent.covers(tool, call) or not child.covers(tool, call)
+
+
+@settings(max_examples=200, deadline=None)
+@given(grants)
+def test_a_capability_survives_the_way_through_a_token(capability: Capability) -> None:
+    assert covered_by(capability, capability)
+    assert parse_capability(capability.to_json()) == capability
+    for resource in capability.resources:
+        detail = to_authorization_detail(capability, resource)
+        assert parse_authorization_detail(detail) == capability.narrowed_to(resource)
