@@ -109,9 +109,7 @@ def scopes_for_tools(tools: Sequence[str]) -> frozenset[str]:
     return frozenset(tool_scope(tool) for tool in tools)
 
 
-def _root(
-    document: Mapping[str, object], holder: str, now: datetime, trusted: TrustedIssuers
-) -> VerifiedChain | None:
+def _root(document: Mapping[str, object], holder: str, now: datetime, trusted: TrustedIssuers) -> VerifiedChain | None:
     try:
         chain = verify_chain([document], holder=holder, now=now, trusted=trusted, max_depth=0)
     except DidAgentError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from bridge.model import Spend, TokenRequest
+from bridge.model import OAuthRequest, Spend
 from did_agent.errors import ClientNotAuthenticated, InvalidParameter, Malformed, MissingParameter, VerificationError
 from did_agent.proof.jwt import SKEW
 from did_agent.tokens.client_assertion import verify_client_assertion
@@ -22,7 +22,7 @@ class Client:
     spend: Spend
 
 
-def authenticate_client(request: TokenRequest, *, issuer: str, now: datetime) -> Client | None:
+def authenticate_client(request: OAuthRequest, *, issuer: str, now: datetime) -> Client | None:
     """Return who authenticates, or None when nobody tries.
 
     Raises: ClientNotAuthenticated, InvalidParameter when two methods are mixed (OAU-06), MissingParameter.

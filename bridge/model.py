@@ -192,8 +192,8 @@ class FeedItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRequest:
-    """A token request as it came: parameters once each, nothing believed."""
+class OAuthRequest:
+    """A request to the token or authorization endpoint as it came: parameters once each, nothing believed."""
 
     parameters: Mapping[str, str]  # without empty values, which mean absent (OAuth 2.1, 3.2)
     resources: tuple[str, ...]  # `resource` and `audience`, the two that may repeat

@@ -98,6 +98,10 @@ class Transaction(Protocol):
         """Create a session or move its last use."""
         ...
 
+    async def end_session(self, digest: str) -> None:
+        """Forget a session."""
+        ...
+
     async def failures(self, username: str, *, since: datetime) -> int:
         """Return how many logins of `username` have failed since then."""
         ...
@@ -140,6 +144,10 @@ class Transaction(Protocol):
 
     async def announce(self, event: SecurityEvent, signed: str, *, key: str) -> bool:
         """Append an event to the revocation feed and apply it; False when `key` was announced before."""
+        ...
+
+    async def feed_head(self) -> int:
+        """Return the position of the newest feed entry; 0 when there is none."""
         ...
 
     async def feed(self, *, after: int, limit: int) -> Sequence[FeedItem]:

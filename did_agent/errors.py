@@ -150,6 +150,16 @@ class WrongContentType(Malformed):
     public = "The content type is not accepted here."
 
 
+class UnsupportedGrantType(Malformed):
+    code = "unsupported_grant_type"
+    public = "This grant type is not offered."
+
+
+class UnsupportedDetails(Malformed):
+    code = "unsupported_details"
+    public = "These authorization details are not accepted here."
+
+
 # ---- VerificationError
 
 
@@ -273,6 +283,11 @@ class ToolDenied(Denied):
 class EmptyGrant(Denied):
     code = "empty_grant"
     public = "Nothing is left to grant."
+
+
+class UnauthorizedClient(Denied):
+    code = "unauthorized_client"
+    public = "This client may not do that."
 
 
 class UnknownResource(Denied):

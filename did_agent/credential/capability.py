@@ -57,17 +57,16 @@ class Limits:
 
     def within(self, parent: Limits) -> bool:
         """Tell whether each ceiling of `parent` is also here and not higher."""
-        if parent.max_calls is not None and not (
+        calls = parent.max_calls is None or (
             self.max_calls is not None
             and self.max_calls <= parent.max_calls
             and (self.window_seconds or 0) >= (parent.window_seconds or 0)
-        ):
-            return False
-        if parent.max_amount is not None and not (
+        )
+        amount = parent.max_amount is None or (
             self.max_amount is not None and self.currency == parent.currency and self.max_amount <= parent.max_amount
-        ):
-            return False
-        return parent.max_tokens is None or (self.max_tokens is not None and self.max_tokens <= parent.max_tokens)
+        )
+        tokens = parent.max_tokens is None or (self.max_tokens is not None and self.max_tokens <= parent.max_tokens)
+        return calls and amount and tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

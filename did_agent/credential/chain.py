@@ -159,6 +159,13 @@ def nobody_appears_twice(links: tuple[CapabilityCredential, ...], _setting: Sett
         raise ChainBroken("a party appears twice in the chain")
 
 
+def lists_are_where_the_root_points(links: tuple[CapabilityCredential, ...], _setting: Setting) -> None:
+    """Refuse delegates that name a status host of their own: we would fetch whatever address they like (VCX-05)."""
+    hosts = {_origin(entry) for entry in links[-1].statuses}
+    if any(_origin(entry) not in hosts for link in links for entry in link.statuses):
+        raise ChainBroken("a delegated credential names a status list outside the root issuer's hosts")
+
+
 # ---- obligations of every link; `parent` is None for the root
 
 
@@ -234,6 +241,7 @@ CHAIN_CHECKS: Final[Sequence[ChainCheck]] = (
     root_is_a_root,
     root_issuer_is_trusted,
     nobody_appears_twice,
+    lists_are_where_the_root_points,
 )
 LINK_CHECKS: Final[Sequence[LinkCheck]] = (
     link_is_current,
@@ -245,6 +253,10 @@ LINK_CHECKS: Final[Sequence[LinkCheck]] = (
     principal_stays,
     rights_only_shrink,
 )
+
+
+def _origin(entry: StatusEntry) -> str:
+    return "/".join(entry.list_url.split("/", 3)[:3])
 
 
 def _in_order(credentials: Sequence[CapabilityCredential], holder: str) -> tuple[CapabilityCredential, ...]:

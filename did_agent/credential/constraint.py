@@ -10,17 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from did_agent.credential import closed
-from did_agent.credential.location import (
-    is_authority,
-    is_below,
-    is_plain_url_path,
-    is_scheme,
-    parse_location,
-    resolve_path,
-)
+from did_agent.credential import location as place
 from did_agent.encoding import jcs
 from did_agent.errors import BadConstraint, BadEncoding
 
@@ -32,6 +25,7 @@ MAX_TEXT: Final = 4096  # characters of a value inside a constraint
 MAX_SAFE_INTEGER: Final = 2**53 - 1  # beyond it JSON numbers are not exact (RFC 8785, 3.2.2.3)
 
 Key = tuple[str, object]  # a JSON value tagged with its type, because in Python True == 1
+Bound = tuple[float, int]  # a number, and 0 when it belongs to the range or ±1 when it lies just outside
 
 _UNREADABLE: Final[Key] = ("unreadable", None)
 
@@ -44,10 +38,8 @@ class Constraint:
     source: Mapping[str, object] = field(repr=False, compare=False)  # as it was read; never changed
     keys: frozenset[Key] = frozenset()  # exact, one_of, not_one_of, contains, subset
     clauses: tuple[Constraint, ...] = ()  # all, any
-    low: float | int | None = None  # range
-    high: float | int | None = None
-    low_inclusive: bool = True
-    high_inclusive: bool = True
+    low: Bound = (-math.inf, 0)  # range
+    high: Bound = (math.inf, 0)
     text: tuple[str, ...] = ()  # prefix: (prefix,); path: (root,); url: (scheme, host[, path prefix])
     length: int = 0  # max_length
 
@@ -76,38 +68,27 @@ def subsumes(parent: Constraint, child: Constraint) -> bool:
         return True
     if child.kind == parent.kind:
         return _KINDS[parent.kind].covers(parent, child)
-    if child.kind == "exact" and parent.kind in _COVERS_EXACT:
-        return is_satisfied(parent, child.source["value"])
-    return False
+    return child.kind == "exact" and parent.kind in _COVERS_EXACT and is_satisfied(parent, child.source["value"])
 
 
 # ---- reading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kind:
-    required: frozenset[str]
-    optional: frozenset[str] = frozenset()
-    read: Callable[[Mapping[str, object]], Constraint] | None  # None: has clauses, read by `_parse_clauses`
-    admits: Callable[[Constraint, object], bool]
-    covers: Callable[[Constraint, Constraint], bool]  # both of this kind
-
-
 def _parse(value: object, nesting: int, nodes: int) -> tuple[Constraint, int]:
     """Return the constraint and how many nodes may still follow."""
-    if not isinstance(value, dict):
-        raise BadConstraint("a constraint is not an object")
-    name = value.get("constraint_type")
+    name = value.get("constraint_type") if isinstance(value, dict) else None
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise BadConstraint(f"constraint type {str(name)[:40]!r} is not known")
     if nodes < 1:
         raise BadConstraint(f"more than {MAX_NODES} constraints in one argument")
     required = kind.required | {"constraint_type"}
-    closed.members(value, f"constraint {name}", required=required, optional=kind.optional, error=BadConstraint)
+    constraint = closed.members(
+        value, f"constraint {name}", required=required, optional=kind.optional, error=BadConstraint
+    )
     if kind.read is None:
-        return _parse_clauses(value, nesting, nodes - 1)
-    return kind.read(value), nodes - 1
+        return _parse_clauses(constraint, nesting, nodes - 1)
+    return kind.read(constraint), nodes - 1
 
 
 def _parse_clauses(value: Mapping[str, object], nesting: int, nodes: int) -> tuple[Constraint, int]:
@@ -117,39 +98,29 @@ def _parse_clauses(value: Mapping[str, object], nesting: int, nodes: int) -> tup
     for item in closed.array(value["constraints"], "constraints", most=MAX_CLAUSES, error=BadConstraint):
         clause, nodes = _parse(item, nesting - 1, nodes)
         clauses.append(clause)
-    return Constraint(kind=str(value["constraint_type"]), clauses=tuple(clauses), source=value), nodes
+    return Constraint(kind=str(value["constraint_type"]), source=value, clauses=tuple(clauses)), nodes
 
 
 def _read_exact(value: Mapping[str, object]) -> Constraint:
     if isinstance(value["value"], (list, dict)):
         raise BadConstraint("exact compares scalars only")
-    return Constraint(kind="exact", keys=frozenset({_listed_key(value["value"])}), source=value)
+    return Constraint(kind="exact", source=value, keys=frozenset({_listed_key(value["value"])}))
 
 
-def _read_list(member: str) -> Callable[[Mapping[str, object]], Constraint]:
-    def read(value: Mapping[str, object]) -> Constraint:
-        listed = closed.array(value[member], member, most=MAX_VALUES, error=BadConstraint)
-        keys = frozenset(_listed_key(item) for item in listed)
-        return Constraint(kind=str(value["constraint_type"]), keys=keys, source=value)
-
-    return read
+def _read_list(value: Mapping[str, object]) -> Constraint:
+    ((member, listed),) = ((name, item) for name, item in value.items() if name != "constraint_type")
+    items = closed.array(listed, member, most=MAX_VALUES, error=BadConstraint)
+    return Constraint(kind=str(value["constraint_type"]), source=value, keys=frozenset(map(_listed_key, items)))
 
 
 def _read_range(value: Mapping[str, object]) -> Constraint:
-    for bound in ("min", "max"):
-        if bound in value and not _is_number(value[bound]):
-            raise BadConstraint(f"range {bound} is not a finite number")
-    for flag in ("min_inclusive", "max_inclusive"):
-        if not isinstance(value.get(flag, True), bool):
-            raise BadConstraint(f"range {flag} is not a boolean")
-    return Constraint(
-        kind="range",
-        low=_number(value.get("min")),
-        high=_number(value.get("max")),
-        low_inclusive=value.get("min_inclusive", True) is True,
-        high_inclusive=value.get("max_inclusive", True) is True,
-        source=value,
-    )
+    flags = value.get("min_inclusive", True), value.get("max_inclusive", True)
+    bounds = _number(value.get("min", 0)), _number(value.get("max", 0))
+    if bounds[0] is None or bounds[1] is None or not all(isinstance(flag, bool) for flag in flags):
+        raise BadConstraint("a range bound is not a finite number, or its flag not a boolean")
+    low: Bound = (bounds[0], 0 if flags[0] else 1) if "min" in value else (-math.inf, 0)
+    high: Bound = (bounds[1], 0 if flags[1] else -1) if "max" in value else (math.inf, 0)
+    return Constraint(kind="range", source=value, low=low, high=high)
 
 
 def _read_wildcard(value: Mapping[str, object]) -> Constraint:
@@ -159,137 +130,56 @@ def _read_wildcard(value: Mapping[str, object]) -> Constraint:
 def _read_prefix(value: Mapping[str, object]) -> Constraint:
     if not isinstance(value["prefix"], str) or len(value["prefix"]) > MAX_TEXT:
         raise BadConstraint(f"prefix is not a string of at most {MAX_TEXT} characters")
-    return Constraint(kind="prefix", text=(value["prefix"],), source=value)
+    return Constraint(kind="prefix", source=value, text=(value["prefix"],))
 
 
 def _read_path(value: Mapping[str, object]) -> Constraint:
-    root = resolve_path(value["root"])
+    root = place.resolve_path(value["root"])
     if root is None:
         raise BadConstraint("path root is not a plain absolute path")
-    return Constraint(kind="path", text=(root,), source=value)
+    return Constraint(kind="path", source=value, text=(root,))
 
 
 def _read_url(value: Mapping[str, object]) -> Constraint:
-    scheme, host, path = value["scheme"], value["host"], value.get("path_prefix", "/")
-    if not isinstance(scheme, str) or not isinstance(host, str) or not is_scheme(scheme) or not is_authority(host):
-        raise BadConstraint("url scheme or host is not in plain lower-case form")
-    if not isinstance(path, str) or parse_location(f"{scheme}://{host}{path}") != (scheme, host, path):
-        raise BadConstraint("url path_prefix is not an absolute path")
-    if not is_plain_url_path(path):
-        raise BadConstraint("url path_prefix has encoded characters or dot segments")
-    bound = (scheme, host, path) if "path_prefix" in value else (scheme, host)
-    return Constraint(kind="url", text=bound, source=value)
+    bound = (value["scheme"], value["host"], value.get("path_prefix", "/"))
+    scheme, host, path = map(str, bound)
+    # Reading the URL that the parts make must give the same parts: then they are in plain, lower-case form.
+    if place.parse_location(f"{scheme}://{host}{path}") != bound or not place.is_plain_url_path(path):
+        raise BadConstraint("url is not a plain lower-case scheme and host with an absolute path")
+    return Constraint(kind="url", source=value, text=(scheme, host, path) if "path_prefix" in value else (scheme, host))
 
 
 def _read_max_length(value: Mapping[str, object]) -> Constraint:
     length = closed.whole(value["value"], "max_length", least=0, most=MAX_SAFE_INTEGER, error=BadConstraint)
-    return Constraint(kind="max_length", length=length, source=value)
+    return Constraint(kind="max_length", source=value, length=length)
 
 
-# ---- judging values
-
-
-def _is_listed(constraint: Constraint, value: object) -> bool:
-    return _key(value) in constraint.keys
-
-
-def _is_not_listed(constraint: Constraint, value: object) -> bool:
-    key = _key(value)
-    return key != _UNREADABLE and key not in constraint.keys
+# ---- judging a value, comparing two of one kind
 
 
 def _is_in_range(constraint: Constraint, value: object) -> bool:
     number = _number(value)
-    if number is None:
-        return False
-    if constraint.low is not None and (
-        number < constraint.low or (number == constraint.low and not constraint.low_inclusive)
-    ):
-        return False
-    return constraint.high is None or (
-        number < constraint.high or (number == constraint.high and constraint.high_inclusive)
-    )
+    return number is not None and constraint.low <= (number, 0) <= constraint.high
 
 
-def _contains_all(constraint: Constraint, value: object) -> bool:
-    return isinstance(value, list) and constraint.keys <= {_key(item) for item in value}
-
-
-def _is_subset(constraint: Constraint, value: object) -> bool:
-    return isinstance(value, list) and all(_key(item) in constraint.keys for item in value)
-
-
-def _starts_with(constraint: Constraint, value: object) -> bool:
-    return isinstance(value, str) and value.startswith(constraint.text[0])
-
-
-def _lies_below_root(constraint: Constraint, value: object) -> bool:
-    path = resolve_path(value)
-    return path is not None and is_below(path, constraint.text[0])
+def _is_below_root(constraint: Constraint, value: object) -> bool:
+    path = place.resolve_path(value)
+    return path is not None and place.is_below(path, constraint.text[0])
 
 
 def _points_into(constraint: Constraint, value: object) -> bool:
-    location = parse_location(value)
-    if location is None or (location.scheme, location.host) != constraint.text[:2]:
+    found = place.parse_location(value)
+    if found is None or found[:2] != constraint.text[:2]:
         return False
-    if len(constraint.text) == 2:
-        return True
-    return is_plain_url_path(location.path) and is_below(location.path, constraint.text[2])
-
-
-def _is_short(constraint: Constraint, value: object) -> bool:
-    return isinstance(value, str) and len(value) <= constraint.length
-
-
-def _all_hold(constraint: Constraint, value: object) -> bool:
-    return all(is_satisfied(clause, value) for clause in constraint.clauses)
-
-
-def _one_holds(constraint: Constraint, value: object) -> bool:
-    return any(is_satisfied(clause, value) for clause in constraint.clauses)
-
-
-# ---- comparing two of one kind
-
-
-def _lists_no_more(parent: Constraint, child: Constraint) -> bool:
-    return child.keys <= parent.keys
-
-
-def _lists_no_less(parent: Constraint, child: Constraint) -> bool:
-    return child.keys >= parent.keys
-
-
-def _bounds_are_tighter(parent: Constraint, child: Constraint) -> bool:
-    if parent.low is not None:
-        if child.low is None or child.low < parent.low:
-            return False
-        if child.low == parent.low and child.low_inclusive and not parent.low_inclusive:
-            return False
-    if parent.high is not None:
-        if child.high is None or child.high > parent.high:
-            return False
-        if child.high == parent.high and child.high_inclusive and not parent.high_inclusive:
-            return False
-    return True
-
-
-def _extends_prefix(parent: Constraint, child: Constraint) -> bool:
-    return child.text[0].startswith(parent.text[0])
-
-
-def _root_is_below(parent: Constraint, child: Constraint) -> bool:
-    return is_below(child.text[0], parent.text[0])
+    return len(constraint.text) == 2 or (
+        place.is_plain_url_path(found.path) and place.is_below(found.path, constraint.text[2])
+    )
 
 
 def _place_is_below(parent: Constraint, child: Constraint) -> bool:
     if child.text[:2] != parent.text[:2] or len(child.text) < len(parent.text):
         return False
-    return len(parent.text) == 2 or is_below(child.text[2], parent.text[2])
-
-
-def _is_no_longer(parent: Constraint, child: Constraint) -> bool:
-    return child.length <= parent.length
+    return len(parent.text) == 2 or place.is_below(child.text[2], parent.text[2])
 
 
 def _each_clause_is_kept(parent: Constraint, child: Constraint) -> bool:
@@ -297,17 +187,17 @@ def _each_clause_is_kept(parent: Constraint, child: Constraint) -> bool:
     candidates = [[i for i, c in enumerate(child.clauses) if subsumes(p, c)] for p in parent.clauses]
     taken: dict[int, int] = {}  # child clause -> parent clause
 
-    def place(clause: int, seen: set[int]) -> bool:
+    def find_room(clause: int, seen: set[int]) -> bool:
         for candidate in candidates[clause]:
             if candidate in seen:
                 continue
             seen.add(candidate)
-            if candidate not in taken or place(taken[candidate], seen):
+            if candidate not in taken or find_room(taken[candidate], seen):
                 taken[candidate] = clause
                 return True
         return False
 
-    return all(place(clause, set()) for clause in range(len(parent.clauses)))
+    return all(find_room(clause, set()) for clause in range(len(parent.clauses)))
 
 
 def _each_choice_was_there(parent: Constraint, child: Constraint) -> bool:
@@ -342,49 +232,83 @@ def _listed_key(value: object) -> Key:
 def _number(value: object) -> float | int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if isinstance(value, int):
-        return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else None
-    return value if math.isfinite(value) else None
+    is_exact = abs(value) <= MAX_SAFE_INTEGER if isinstance(value, int) else math.isfinite(value)
+    return value if is_exact else None
 
 
-def _is_number(value: object) -> bool:
-    return _number(value) is not None
+# ---- the table
 
 
-def _always(_constraint: Constraint, _value: object) -> bool:
-    return True
+class _Kind(NamedTuple):
+    required: frozenset[str]
+    read: Callable[[Mapping[str, object]], Constraint] | None  # None: has clauses, read by `_parse_clauses`
+    admits: Callable[[Constraint, object], bool]
+    covers: Callable[[Constraint, Constraint], bool]  # parent, child: both of this kind
+    optional: frozenset[str] = frozenset()
 
 
-_COVERS_EXACT: Final = frozenset({"range", "one_of", "prefix", "path", "url"})
-_ANY_BOUNDS: Final = frozenset({"min", "max", "min_inclusive", "max_inclusive"})
+def _lists_no_more(parent: Constraint, child: Constraint) -> bool:
+    return child.keys <= parent.keys
+
+
+def _lists_no_less(parent: Constraint, child: Constraint) -> bool:
+    return child.keys >= parent.keys
+
+
+def _names(*members: str) -> frozenset[str]:
+    return frozenset(members)
+
+
+_COVERS_EXACT: Final = _names("range", "one_of", "prefix", "path", "url")
 _KINDS: Final[Mapping[str, _Kind]] = {
-    "exact": _Kind(required=frozenset({"value"}), read=_read_exact, admits=_is_listed, covers=_lists_no_more),
-    "one_of": _Kind(
-        required=frozenset({"values"}), read=_read_list("values"), admits=_is_listed, covers=_lists_no_more
-    ),
+    "exact": _Kind(_names("value"), _read_exact, lambda c, v: _key(v) in c.keys, _lists_no_more),
+    "one_of": _Kind(_names("values"), _read_list, lambda c, v: _key(v) in c.keys, _lists_no_more),
     "not_one_of": _Kind(
-        required=frozenset({"excluded"}), read=_read_list("excluded"), admits=_is_not_listed, covers=_lists_no_less
+        _names("excluded"), _read_list, lambda c, v: _key(v) not in c.keys | {_UNREADABLE}, _lists_no_less
     ),
     "range": _Kind(
-        required=frozenset(), optional=_ANY_BOUNDS, read=_read_range, admits=_is_in_range, covers=_bounds_are_tighter
+        _names(),
+        _read_range,
+        _is_in_range,
+        lambda parent, child: parent.low <= child.low and child.high <= parent.high,
+        optional=_names("min", "max", "min_inclusive", "max_inclusive"),
     ),
     "contains": _Kind(
-        required=frozenset({"required"}), read=_read_list("required"), admits=_contains_all, covers=_lists_no_less
+        _names("required"),
+        _read_list,
+        lambda c, v: isinstance(v, list) and c.keys <= set(map(_key, v)),
+        _lists_no_less,
     ),
     "subset": _Kind(
-        required=frozenset({"allowed"}), read=_read_list("allowed"), admits=_is_subset, covers=_lists_no_more
+        _names("allowed"), _read_list, lambda c, v: isinstance(v, list) and set(map(_key, v)) <= c.keys, _lists_no_more
     ),
-    "wildcard": _Kind(required=frozenset(), read=_read_wildcard, admits=_always, covers=_always),
-    "all": _Kind(required=frozenset({"constraints"}), read=None, admits=_all_hold, covers=_each_clause_is_kept),
-    "any": _Kind(required=frozenset({"constraints"}), read=None, admits=_one_holds, covers=_each_choice_was_there),
-    "prefix": _Kind(required=frozenset({"prefix"}), read=_read_prefix, admits=_starts_with, covers=_extends_prefix),
-    "path": _Kind(required=frozenset({"root"}), read=_read_path, admits=_lies_below_root, covers=_root_is_below),
-    "url": _Kind(
-        required=frozenset({"scheme", "host"}),
-        optional=frozenset({"path_prefix"}),
-        read=_read_url,
-        admits=_points_into,
-        covers=_place_is_below,
+    "wildcard": _Kind(_names(), _read_wildcard, lambda _c, _v: True, lambda _parent, _child: True),
+    "all": _Kind(
+        _names("constraints"), None, lambda c, v: all(is_satisfied(part, v) for part in c.clauses), _each_clause_is_kept
     ),
-    "max_length": _Kind(required=frozenset({"value"}), read=_read_max_length, admits=_is_short, covers=_is_no_longer),
+    "any": _Kind(
+        _names("constraints"),
+        None,
+        lambda c, v: any(is_satisfied(part, v) for part in c.clauses),
+        _each_choice_was_there,
+    ),
+    "prefix": _Kind(
+        _names("prefix"),
+        _read_prefix,
+        lambda c, v: isinstance(v, str) and v.startswith(c.text[0]),
+        lambda parent, child: child.text[0].startswith(parent.text[0]),
+    ),
+    "path": _Kind(
+        _names("root"),
+        _read_path,
+        _is_below_root,
+        lambda parent, child: place.is_below(child.text[0], parent.text[0]),
+    ),
+    "url": _Kind(_names("scheme", "host"), _read_url, _points_into, _place_is_below, optional=_names("path_prefix")),
+    "max_length": _Kind(
+        _names("value"),
+        _read_max_length,
+        lambda c, v: isinstance(v, str) and len(v) <= c.length,
+        lambda parent, child: child.length <= parent.length,
+    ),
 }

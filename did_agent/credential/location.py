@@ -54,7 +54,7 @@ def parse_location(value: object) -> Location | None:
     if not isinstance(value, str) or len(value) > MAX_LOCATION or not _URL_TEXT.fullmatch(value):
         return None
     found = _URL.fullmatch(value)
-    if not found or not is_scheme(found[1]) or not is_authority(found[2]):
+    if not found or not _SCHEME.fullmatch(found[1]) or not _AUTHORITY.fullmatch(found[2]):
         return None
     return Location(found[1], found[2], found[3] or "/")
 
@@ -62,13 +62,3 @@ def parse_location(value: object) -> Location | None:
 def is_plain_url_path(path: str) -> bool:
     """Tell whether every server reads `path` alike: nothing encoded, no dot segments, no matrix parameters on dots."""
     return "%" not in path and not any(segment.split(";")[0] in {".", ".."} for segment in path.split("/"))
-
-
-def is_scheme(value: str) -> bool:
-    """Tell whether `value` is a lower-case URL scheme."""
-    return _SCHEME.fullmatch(value) is not None
-
-
-def is_authority(value: str) -> bool:
-    """Tell whether `value` is a lower-case host name with an optional port, and no userinfo."""
-    return _AUTHORITY.fullmatch(value) is not None

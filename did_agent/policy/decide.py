@@ -72,6 +72,13 @@ def decide(caller: VerifiedCaller, call: Call) -> Decision:
     )
 
 
+def is_visible(caller: VerifiedCaller, *, resource: str, tool: str) -> bool:
+    """Say whether a list of tools should show `tool` to `caller`: some call of it could be allowed."""
+    named = any(resource in held.resources and tool in held.tools for held in caller.capabilities)
+    entitled = caller.principal.kind != "user" or tool_scope(tool) in (caller.entitlements or frozenset())
+    return named and entitled and tool_scope(tool) in caller.scopes
+
+
 def grant(
     requested: frozenset[str] | None, *, limits: Mapping[str, frozenset[str]]
 ) -> frozenset[str]:

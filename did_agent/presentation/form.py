@@ -60,6 +60,8 @@ def _read_json(document: dict[str, object], expected: Expected) -> SignedPresent
     signed, proof = verified.document, verified.proof
     optional = frozenset({"id", "verifiableCredential"})
     closed.members(document, "presentation", required=_JSON_MEMBERS, optional=optional, error=BadPresentation)
+    # Contexts appended after signing keep the proof valid; a profile refuses them (VCX-07).
+    closed.constant(document["@context"], "presentation @context", PLAIN_PROFILE, error=BadPresentation)
     if "created" not in proof:
         raise BadPresentation("the proof of a presentation says when it was made")
     issued = parse_timestamp(proof["created"])

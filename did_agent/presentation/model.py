@@ -22,7 +22,9 @@ class Expected:
     now: datetime
     trusted: TrustedIssuers
     max_depth: int  # delegations after the root
-    challenge: Literal["required", "jti"]  # "jti": a vp+jwt of at most a minute may replace our challenge by its jti
+    # "jti": a vp+jwt of at most a minute may stand on its jti.  The JSON form always carries a challenge, and whoever
+    # accepts that form must compare it with the one it issued: `VerifiedPresentation.challenge`.
+    challenge: Literal["required", "jti"]
     allow_empty: bool = False  # proof of possession alone, as at enrolment
 
 
@@ -70,8 +72,8 @@ class Asked:
 class VerifiedPresentation:
     """Who presented, and what that gives them.
 
-    Still the caller's duty: compare `challenge` with the one it issued (JSON form), and spend `replay_key` until
-    `replay_until`, atomically, before anything is answered.
+    Still the caller's duty: compare `challenge`, where there is one, with the one it issued, and spend `replay_key`
+    until `replay_until`, atomically, before anything is answered.
     """
 
     holder: str

@@ -27,7 +27,7 @@ from did_agent.presentation.form import read_presentation
 from did_agent.presentation.model import Asked, Expected, SignedPresentation, VerifiedPresentation
 
 MAX_DECLARED: Final = 600  # seconds that a holder may declare a presentation valid
-MAX_JTI_LIFETIME: Final = 60  # seconds of a vp+jwt that answers no challenge of ours
+MAX_JTI_LIFETIME: Final = 60  # seconds of a vp+jwt where no challenge of ours is required
 FUTURE_SKEW: Final = timedelta(seconds=60)  # how far the holder's clock may be ahead of ours
 
 
@@ -102,12 +102,11 @@ def is_recent(signed: SignedPresentation, expected: Expected) -> None:
 
 def is_fresh(signed: SignedPresentation, expected: Expected) -> None:
     """Refuse what could have been prepared before we asked, unless it is a vp+jwt of at most a minute (VCX-01)."""
-    if signed.challenge is not None and (signed.form == "jwt" or expected.challenge == "required"):
-        return
-    if expected.challenge == "required" or signed.form == "json":
+    if signed.challenge is None and (signed.form == "json" or expected.challenge == "required"):
         raise WrongChallenge("the presentation answers no challenge")
-    if signed.lifetime > MAX_JTI_LIFETIME:
-        raise Expired(f"without challenge a presentation lives at most {MAX_JTI_LIFETIME} s")
+    # A nonce does not buy a longer life here: a verifier that issues no challenges would have nobody to judge it.
+    if signed.form == "jwt" and expected.challenge == "jti" and signed.lifetime > MAX_JTI_LIFETIME:
+        raise Expired(f"a vp+jwt lives at most {MAX_JTI_LIFETIME} s where no challenge is required")
 
 
 def shows_credentials(signed: SignedPresentation, expected: Expected) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from did_agent.credential.status import StatusEntry
 from did_agent.errors import (
     BadConstraint,
     BadCredential,
@@ -29,6 +30,10 @@ from tests.fakes.credentials import (
     tools,
     verified,
 )
+
+
+def revocable(url: str) -> dict[str, object]:
+    return StatusEntry(list_url=url, index=1, purpose="revocation").to_json()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,15 +222,14 @@ CASES = (
         error=HolderMismatch,
     ),
     Case(
+        name="the child names a status host of its own",
+        bad=lambda c: c.update(credentialStatus=revocable("https://issuer.example.evil/1")),
+        good=lambda c: c.update(credentialStatus=revocable("https://issuer.example/1")),
+        error=ChainBroken,
+    ),
+    Case(
         name="the child names a status that nobody can judge",
-        bad=lambda c: c.update(
-            credentialStatus={
-                "type": "BitstringStatusListEntry",
-                "statusPurpose": "message",
-                "statusListIndex": "1",
-                "statusListCredential": "https://issuer.example/status-lists/x",
-            }
-        ),
+        bad=lambda c: c.update(credentialStatus=revocable("https://issuer.example/1") | {"statusPurpose": "message"}),
         error=BadCredential,
     ),
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
 from did_agent.credential.trust import TrustedIssuers
+from did_agent.did.key import did_key
 from did_agent.errors import (
     BadCredential,
     BadSignature,
@@ -19,10 +21,12 @@ from did_agent.errors import (
     HolderMismatch,
     NotAttenuated,
     NotYetValid,
+    TooLarge,
     UntrustedIssuer,
     WrongIssuer,
     WrongPurpose,
 )
+from did_agent.keys.ed25519 import SigningKey
 from tests.fakes.credentials import (
     ALICE,
     ALICE_DID,
@@ -43,6 +47,7 @@ from tests.fakes.credentials import (
     delegation,
     entry,
     root,
+    root_document,
     secure,
     stamp,
     tools,
@@ -323,3 +328,23 @@ def test_a_child_entry_is_covered_by_one_parent_entry_not_by_two() -> None:
     verified(chain_of_two(lambda c: tools(c).pop("search"), edit_root=split))
     with pytest.raises(NotAttenuated):
         verified(chain_of_two(edit_root=split))
+
+
+@pytest.mark.req("LIM-01")
+@pytest.mark.parametrize(("links", "error"), [(4, None), (5, TooLarge)])
+def test_the_credentials_of_a_chain_have_a_size_together(links: int, error: type[DidAgentError] | None) -> None:
+    """Each link is honest and just below its own limit of 64 KiB."""
+    keys = [ISSUER, *(SigningKey.from_seed(bytes([40 + number]) * 32) for number in range(links))]
+    long = {"constraint_type": "all", "constraints": [{"constraint_type": "exact", "value": "x" * 4000}] * 15}
+    documents: list[Document] = []
+    for number, (key, subject) in enumerate(pairwise(keys)):
+        document = child_document(documents[0], number=number + 10) if documents else root_document()
+        document["credentialSubject"]["id"] = did_key(subject.public)
+        document["credentialSubject"]["delegation"]["maxDepth"] = 4
+        document["credentialSubject"]["capability"][0]["tools"] = {"pad": {"a": long}}
+        documents.insert(0, secure(document, key))
+    if error is None:
+        verified(documents, holder=did_key(keys[-1].public))
+    else:
+        with pytest.raises(error):
+            verified(documents, holder=did_key(keys[-1].public))

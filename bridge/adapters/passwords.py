@@ -1,0 +1,65 @@
+"""argon2id in a small pool of its own: logins queue behind each other, never before token calls (OAU-16)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from did_agent.errors import Unavailable
+
+THREADS: Final = 2  # hashes at once
+MAX_WAITING: Final = 32  # logins in the queue; more are turned away
+
+Result = TypeVar("Result")
+
+
+class Argon2Passwords:
+    """Implements `bridge.ports.Passwords`."""
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="argon2")
+        self._waiting = 0
+        self._nobody: str | None = None
+
+    async def hash(self, password: str) -> str:
+        """Return the encoded hash of a password.
+
+        Raises: Unavailable when too many logins wait.
+        """
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def is_right(self, stored: str | None, password: str) -> bool:
+        """Tell whether the password is that of `stored`; None takes the same time and is never right (OAU-15).
+
+        Raises: Unavailable when too many logins wait.
+        """
+        if stored is None:
+            # A hash that nobody knows the password of, made once with the same cost as a real one.
+            self._nobody = self._nobody or await self.hash(secrets.token_urlsafe(32))
+        return await self._run(lambda: self._verify(stored or self._nobody or "", password)) and stored is not None
+
+    def close(self) -> None:
+        """End the pool."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _verify(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable("too many logins wait")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1

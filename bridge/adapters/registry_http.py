@@ -1,0 +1,89 @@
+"""The issuer's registry over HTTP, read with a token that the bridge signs for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+import httpx2
+
+from bridge.issuance import new_token_id, sign
+from bridge.model import REGISTRY_READ, TOKEN_SECONDS, Agent, Identity
+from did_agent.adapters.http import MAX_RESPONSE, peer_client
+from did_agent.clock import Clock
+from did_agent.encoding.strict_json import parse_object
+from did_agent.errors import Malformed, PeerUnavailable
+from did_agent.tokens.access_token import AccessToken
+
+
+class RegistryHTTP:
+    """Implements `bridge.ports.Registry`; nothing is cached, so a suspended agent is seen at its next request."""
+
+    def __init__(self, issuer_url: str, *, token: Callable[[], str]) -> None:
+        self._url, self._token = issuer_url, token
+        self._http: httpx2.AsyncClient = peer_client()
+
+    async def aclose(self) -> None:
+        """Close the connections kept."""
+        await self._http.aclose()
+
+    async def agent(self, did: str) -> Agent | None:
+        """Return the agent with this DID, in any state, or None when there is none.
+
+        Raises: PeerUnavailable.
+        """
+        url = f"{self._url}/registry/{quote(did, safe=':')}"
+        try:
+            response = await self._http.get(url, headers={"Authorization": f"Bearer {self._token()}"})
+        except httpx2.HTTPError as error:
+            raise PeerUnavailable(f"the registry: {type(error).__name__}") from error
+        if response.status_code == httpx2.codes.NOT_FOUND:
+            return None
+        if response.status_code != httpx2.codes.OK:
+            raise PeerUnavailable(f"the registry answered {response.status_code}")
+        try:
+            return _agent(parse_object(response.content, max_bytes=MAX_RESPONSE), did)
+        except Malformed as error:
+            raise PeerUnavailable("the registry's answer cannot be read") from error
+
+
+class OwnToken:
+    """Signs the bridge's own token for the registry and renews it before it ends; it never leaves this process."""
+
+    def __init__(self, identity: Identity, *, issuer_url: str, clock: Clock) -> None:
+        self._identity, self._issuer_url, self._clock = identity, issuer_url, clock
+        self._text, self._renew = "", datetime.min.replace(tzinfo=clock().tzinfo)
+
+    def __call__(self) -> str:
+        """Return a token that is good for at least a minute."""
+        now = self._clock()
+        if now >= self._renew:
+            token = AccessToken(
+                issuer=self._identity.issuer,
+                subject=self._identity.did,
+                subject_profile="service",
+                audience=self._issuer_url,
+                client_id=self._identity.did,
+                issued_at=now,
+                expires=now + timedelta(seconds=TOKEN_SECONDS),
+                id=new_token_id(),
+                scopes=frozenset({REGISTRY_READ}),
+            )
+            self._text = sign(token, identity=self._identity)
+            self._renew = now + timedelta(seconds=TOKEN_SECONDS - 60)
+        return self._text
+
+
+def _agent(members: dict[str, object], did: str) -> Agent:
+    texts = {name: members.get(name) for name in ("agent_id", "did", "name", "state", "sponsor")}
+    redirects, credentials = members.get("redirect_uris", []), members.get("credentials", [])
+    if not all(isinstance(value, str) for value in texts.values()) or texts["did"] != did:
+        raise PeerUnavailable("the registry's answer is not about this agent")
+    if not isinstance(redirects, list) or not isinstance(credentials, list):
+        raise PeerUnavailable("the registry's answer does not have its form")
+    return Agent(
+        **{name: str(value) for name, value in texts.items()},
+        redirect_uris=tuple(uri for uri in redirects if isinstance(uri, str)),
+        credentials=tuple(document for document in credentials if isinstance(document, dict)),
+    )

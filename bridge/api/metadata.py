@@ -1,0 +1,80 @@
+"""Authorization server metadata (RFC 8414), keys (RFC 7517) and health."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from bridge.clients import ASSERTION_TYPE  # noqa: F401  # named here for readers: the only client authentication
+from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE, SUBJECT_TYPES
+from bridge.model import Identity
+from bridge.ports import Store
+from bridge.presentations import JWT_TYPE, VP_TYPE
+from bridge.service.tokens import GRANTS
+from did_agent.keys.jwk import public_jwk
+
+WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
+_PUBLIC: Final = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=60"}
+_ALGORITHMS: Final = ["EdDSA", "Ed25519"]
+
+
+def metadata(issuer: str) -> dict[str, object]:
+    """Return the document of an issuer: what runs, and nothing else."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "revocation_endpoint": f"{issuer}/revoke",
+        "challenge_endpoint": f"{issuer}/challenge",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANTS),
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": _ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_signing_alg_values_supported": _ALGORITHMS,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "authorization_grant_profiles_supported": ["urn:ietf:params:oauth:grant-profile:actor-profile"],
+        "actor_profile_token_exchange": {
+            "subject_token_types_supported": list(SUBJECT_TYPES),
+            "actor_token_types_supported": [VP_TYPE, JWT_TYPE],
+            "requested_token_types_supported": [ACCESS_TOKEN_TYPE],
+        },
+        "vp_formats_supported": {
+            "ldp_vc": {"proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": ["eddsa-jcs-2022"]}
+        },
+    }
+
+
+def routes(identity: Identity, store: Store) -> tuple[APIRouter, APIRouter]:
+    """Return the routes under the issuer's path, and those at the root of its host (RFC 8414, 3.1)."""
+    under, root = APIRouter(), APIRouter()
+
+    async def document(_request: Request) -> Response:
+        return JSONResponse(metadata(identity.issuer), headers=_PUBLIC)
+
+    async def keys(_request: Request) -> Response:
+        jwk = public_jwk(identity.token_key.public, kid=identity.kid)
+        return JSONResponse({"keys": [jwk]}, headers=_PUBLIC)
+
+    async def alive(_request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def ready(_request: Request) -> Response:
+        async with store.transaction() as work:
+            await work.feed_head()
+        return JSONResponse({"status": "ready"})
+
+    under.add_api_route("/.well-known/jwks.json", keys, response_model=None)
+    under.add_api_route(WELL_KNOWN, document, response_model=None)
+    root.add_api_route("/livez", alive, response_model=None)
+    root.add_api_route("/readyz", ready, response_model=None)
+    path = urlsplit(identity.issuer).path
+    if path:
+        root.add_api_route(WELL_KNOWN + path, document, response_model=None)
+    return under, root

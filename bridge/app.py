@@ -1,0 +1,133 @@
+"""The bridge, joined: the only place where its parts meet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+
+from bridge.adapters import tables
+from bridge.adapters.passwords import Argon2Passwords
+from bridge.adapters.registry_http import OwnToken, RegistryHTTP
+from bridge.adapters.sql import SQLStore
+from bridge.api import admin, authorize, metadata, revocations, token
+from bridge.model import AUDIT_READ, BRIDGE_ADMIN, ISSUER_ADMIN, REGISTRY_READ, Identity, Resource
+from bridge.service.administration import Administration
+from bridge.service.authorization import Authorization
+from bridge.service.revocation import RevocationFeed
+from bridge.service.tokens import Tokens
+from bridge.settings import BridgeSettings
+from did_agent.adapters.http import GuardedFetcher, is_loopback
+from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.outbox import Delivery
+from did_agent.adapters.sql import open_database
+from did_agent.adapters.status import StatusLists
+from did_agent.adapters.trust import load_trust
+from did_agent.adapters.web import harden
+from did_agent.adapters.web_input import plain_app
+from did_agent.clock import Clock, system_clock
+from did_agent.credential.trust import TrustedIssuers
+from did_agent.did.key import did_key
+from did_agent.keys.ed25519 import SigningKey
+from did_agent.keys.jwk import thumbprint
+
+
+def party() -> Any:
+    """Return the bridge as the environment configures it."""
+    return create_app(BridgeSettings())
+
+
+def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
+    """Return the hardened ASGI app; its lifespan makes the schema and runs the delivery of audit events."""
+    identity = _identity(settings)
+    trust = load_trust(settings.data / "trust.json")
+    trusted = TrustedIssuers.of(*trust.issuers)
+    engine = open_database(settings.database)
+    delivery = Delivery(engine, tables.outbox, ledger_url=settings.ledger_url, key=identity.key, clock=clock)
+    store = SQLStore(engine, committed=delivery.wake)
+    passwords = Argon2Passwords()
+    issuer_url = settings.issuer_url
+    registry = RegistryHTTP(issuer_url, token=OwnToken(identity, issuer_url=issuer_url, clock=clock))
+    fetcher = GuardedFetcher(allow_loopback=is_loopback(settings.bridge_url))
+    max_age = timedelta(seconds=settings.status_max_age)
+    tokens = Tokens(
+        store=store,
+        registry=registry,
+        statuses=StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=clock),
+        identity=identity,
+        trusted=trusted,
+        operators=frozenset(trust.operators),
+        challenge_key=_derived(identity.token_key, b"challenges"),
+        clock=clock,
+    )
+    authorization = Authorization(
+        store=store, registry=registry, passwords=passwords, identity=identity, trusted=trusted, clock=clock
+    )
+    administration = Administration(store=store, passwords=passwords, identity=identity, clock=clock)
+    feed = RevocationFeed(store=store, identity=identity, issuers=frozenset(trust.issuers), clock=clock)
+    browser = authorize.Browser(issuer=identity.issuer, csrf_key=_derived(identity.token_key, b"forms"))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await store.prepare(_built_in(settings), now=clock())
+        delivering = asyncio.create_task(delivery.run())
+        try:
+            yield
+        finally:
+            delivering.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await delivering
+            passwords.close()
+            await registry.aclose()
+            await fetcher.aclose()
+            await engine.dispose()
+
+    app = plain_app(lifespan=lifespan)
+    under, root = metadata.routes(identity, store)
+    path = urlsplit(identity.issuer).path
+    for router in (
+        under,
+        token.routes(tokens, issuer=identity.issuer),
+        authorize.routes(authorization, browser),
+        admin.routes(administration),
+        revocations.routes(feed),
+    ):
+        app.include_router(router, prefix=path)
+    app.include_router(root)
+    return harden(app, allowed_hosts=frozenset({urlsplit(identity.issuer).netloc.lower()}))
+
+
+def _identity(settings: BridgeSettings) -> Identity:
+    keys = settings.data / "keys"
+    key, token_key = load_or_create_key(keys / "bridge.jwk"), load_or_create_key(keys / "bridge-token.jwk")
+    return Identity(
+        issuer=settings.bridge_url,
+        did=did_key(key.public),
+        key=key,
+        token_key=token_key,
+        kid=thumbprint(token_key.public),
+    )
+
+
+def _derived(key: SigningKey, purpose: bytes) -> bytes:
+    # Shared by all workers and stable over restarts; one purpose tells nothing about another or about the key.
+    return hmac.digest(key.seed(), b"did-agent bridge " + purpose, hashlib.sha256)
+
+
+def _built_in(settings: BridgeSettings) -> tuple[Resource, ...]:
+    bridge = {BRIDGE_ADMIN: "administer resources and people"}
+    issuer = {ISSUER_ADMIN: "administer agents and credentials", REGISTRY_READ: "read the register of agents"}
+    ledger = {AUDIT_READ: "read the audit log"}
+    return (
+        Resource(id=settings.bridge_url, name="Bridge", scopes=bridge, built_in=True),
+        Resource(id=settings.issuer_url, name="Issuer", scopes=issuer, built_in=True),
+        Resource(id=settings.ledger_url, name="Ledger", scopes=ledger, built_in=True),
+    )

@@ -1,0 +1,104 @@
+"""The authorization request, checked in two steps: before the redirect can be trusted, and after (OAuth 2.1, 4.1.1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.grants.authorization_code import CHALLENGE_FORM
+from bridge.model import Agent, AuthorizationRequest, OAuthRequest
+from bridge.redirects import require_redirect_uri
+from did_agent.errors import InvalidParameter
+
+MAX_STATE: Final = 1_024  # characters
+_STATE: Final = re.compile(r"[ -~]*")
+_SCOPE: Final = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")  # RFC 6749, 3.3
+_NOT_OFFERED: Final = ("request", "request_uri", "authorization_details", "registration")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An error that goes back to the client by redirect, in the standard's words (OAuth 2.1, 4.1.2.1)."""
+
+    redirect_uri: str
+    state: str | None
+    error: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where answers may go: an active agent's registered redirect URI."""
+
+    agent: Agent
+    redirect_uri: str
+    state: str | None
+
+    def refuse(self, error: str, description: str) -> Refusal:
+        """Return the refusal of a request that may be answered by redirect."""
+        return Refusal(redirect_uri=self.redirect_uri, state=self.state, error=error, description=description)
+
+
+def parse_scope(text: str | None) -> frozenset[str] | None:
+    """Return the scopes of a `scope` parameter; None when it is absent.
+
+    Raises: InvalidParameter.
+    """
+    if text is None:
+        return None
+    if not _SCOPE.fullmatch(text):
+        raise InvalidParameter("scope is not a list of scope tokens")
+    return frozenset(text.split(" "))
+
+
+def read_destination(parameters: OAuthRequest, agent: Agent | None) -> Destination:
+    """Return where to answer; what fails here is shown on a local page and never redirected (RFC 9700, 4.11).
+
+    Raises: InvalidParameter.
+    """
+    if agent is None or not agent.is_active:
+        raise InvalidParameter("client_id is not an active agent of this deployment")
+    state = parameters.get("state")
+    if state is not None and (len(state) > MAX_STATE or not _STATE.fullmatch(state)):
+        raise InvalidParameter("state is too long or not printable ASCII")
+    uri = require_redirect_uri(parameters.get("redirect_uri"), agent.redirect_uris)
+    return Destination(agent=agent, redirect_uri=uri, state=state)
+
+
+def require_form(parameters: OAuthRequest, destination: Destination) -> Refusal | None:
+    """Return why the request cannot be served whoever asks, or None (OAU-01)."""
+    response_type = parameters.get("response_type")
+    if response_type is None:
+        return destination.refuse("invalid_request", "response_type is required")
+    if response_type != "code":
+        return destination.refuse("unsupported_response_type", "only code is offered")
+    if parameters.get("response_mode") not in (None, "query"):
+        return destination.refuse("invalid_request", "only response_mode query is offered")
+    for name in _NOT_OFFERED:
+        if parameters.get(name) is not None:
+            return destination.refuse("invalid_request", f"{name} is not accepted")
+    if parameters.get("code_challenge_method") != "S256":
+        return destination.refuse("invalid_request", "PKCE with code_challenge_method S256 is required")
+    if not CHALLENGE_FORM.fullmatch(parameters.get("code_challenge") or ""):
+        return destination.refuse("invalid_request", "code_challenge does not have its form")
+    # The agent that acts is the client that redeems; anybody else could not prove it (DEL-01).
+    if parameters.get("requested_actor") not in (None, destination.agent.did):
+        return destination.refuse("invalid_request", "requested_actor is not this client")
+    return None
+
+
+def make_request(
+    parameters: OAuthRequest, destination: Destination, *, resource: str, scopes: frozenset[str] | None
+) -> AuthorizationRequest:
+    """Return the checked request."""
+    return AuthorizationRequest(
+        client_id=destination.agent.did,
+        redirect_uri=destination.redirect_uri,
+        redirect_uri_given=parameters.get("redirect_uri") is not None,
+        state=destination.state,
+        resource=resource,
+        scopes=scopes,
+        code_challenge=parameters.get("code_challenge") or "",
+        requested_actor=destination.agent.did,
+    )

@@ -1,0 +1,107 @@
+"""Signing in and consenting: browser binding, CSRF tokens, and what a person is shown before they say yes (OAU-08)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.model import TOKEN_SECONDS, Agent, AuthorizationRequest, Resource, User
+from bridge.redirects import is_loopback, shown_host
+from did_agent.encoding import base64url
+from did_agent.errors import ConsentDenied, InvalidParameter
+from did_agent.policy.decide import short_did
+
+COOKIE_FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentPage:
+    """Everything a person is told; all of it from our own records, none of it from the request (DEL-02)."""
+
+    agent_name: str
+    agent_did: str
+    agent_short: str
+    sponsor: str
+    resource_name: str
+    resource: str
+    user_name: str
+    username: str
+    scopes: tuple[tuple[str, str], ...]  # scope and plain words
+    redirect_host: str
+    redirect_is_loopback: bool
+    minutes: int
+
+
+def new_cookie() -> str:
+    """Return a fresh 256-bit browser id."""
+    return secrets.token_urlsafe(32)
+
+
+def cookie_digest(cookie: str) -> str:
+    """Return what is stored of a session cookie: whoever reads the database cannot sign in."""
+    return base64url.encode(hashlib.sha256(b"session " + cookie.encode()).digest())
+
+
+def csrf_token(key: bytes, *, cookie: str, query: str) -> str:
+    """Return the token that binds a form to one browser and to one authorization request."""
+    return base64url.encode(hmac.digest(key, f"{cookie}\n{query}".encode(), hashlib.sha256))
+
+
+def require_csrf(token: str | None, key: bytes, *, cookie: str | None, query: str) -> None:
+    """Return when the form was made by us for this browser and this request.
+
+    Raises: InvalidParameter.
+    """
+    if cookie is None or not COOKIE_FORM.fullmatch(cookie):
+        raise InvalidParameter("the form was sent without its cookie; start again")
+    if not hmac.compare_digest((token or "").encode(), csrf_token(key, cookie=cookie, query=query).encode()):
+        raise InvalidParameter("the form does not belong to this browser; start again")
+
+
+def require_same_origin(origin: str | None, fetch_site: str | None, *, expected: str) -> None:
+    """Return when a form was sent by our own page (WEB-05).
+
+    Under `Referrer-Policy: no-referrer` browsers send `Origin: null`; then `Sec-Fetch-Site` must say it.
+    Raises: InvalidParameter.
+    """
+    if origin == expected or (origin in (None, "null") and fetch_site == "same-origin"):
+        return
+    raise InvalidParameter("the form was not sent from this site")
+
+
+def consent_page(
+    request: AuthorizationRequest, *, agent: Agent, resource: Resource, user: User, offered: Iterable[str]
+) -> ConsentPage:
+    """Return what the consent page tells."""
+    return ConsentPage(
+        agent_name=agent.name,
+        agent_did=agent.did,
+        agent_short=short_did(agent.did),
+        sponsor=agent.sponsor,
+        resource_name=resource.name,
+        resource=resource.id,
+        user_name=user.name,
+        username=user.username,
+        scopes=tuple((scope, resource.scopes[scope]) for scope in sorted(offered)),
+        redirect_host=shown_host(request.redirect_uri),
+        redirect_is_loopback=is_loopback(request.redirect_uri),
+        minutes=TOKEN_SECONDS // 60,
+    )
+
+
+def ticked_scopes(ticked: Iterable[str], offered: frozenset[str]) -> frozenset[str]:
+    """Return what the person allowed, which can only be some of what they were offered.
+
+    Raises: ConsentDenied when it is nothing, InvalidParameter when it was not on the page.
+    """
+    chosen = frozenset(ticked)
+    if not chosen <= offered:
+        raise InvalidParameter("a permission was sent that the page did not offer")
+    if not chosen:
+        raise ConsentDenied("no permission was ticked")
+    return chosen

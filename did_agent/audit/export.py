@@ -1,0 +1,105 @@
+"""The exported log: JSON lines of rows and signed checkpoints, checked offline and in one pass (AUD-03).
+
+A row is `{"seq": n, "leaf": "…", "event": {…}}`, a checkpoint `{"checkpoint": "…"}` after the rows it covers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from did_agent.audit.checkpoint import verify_checkpoint
+from did_agent.audit.event import MAX_EVENT_BYTES, AuditEvent, parse_event
+from did_agent.audit.merkle import Frontier, leaf_hash
+from did_agent.encoding import base64url
+from did_agent.encoding.strict_json import parse_object
+from did_agent.errors import BadLog, Malformed
+from did_agent.keys.ed25519 import PublicKey
+
+MAX_LINE: Final = MAX_EVENT_BYTES + 1_024  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedLog:
+    """A log whose every row is covered by a signed checkpoint."""
+
+    size: int
+    root: bytes
+    checkpoints: int
+
+
+def export_row(seq: int, event: AuditEvent) -> bytes:
+    """Return the line of one event; rows count from 1."""
+    canonical = event.canonical()
+    leaf = base64url.encode(leaf_hash(canonical))
+    return b'{"seq":%d,"leaf":"%s","event":%s}\n' % (seq, leaf.encode(), canonical)
+
+
+def export_checkpoint(note: str) -> bytes:
+    """Return the line of one signed checkpoint."""
+    return json.dumps({"checkpoint": note}, ensure_ascii=False).encode() + b"\n"
+
+
+def verify_export(lines: Iterable[bytes], *, origin: str, key: PublicKey) -> VerifiedLog:
+    """Return what an exported log proves: edits, gaps, reorderings, insertions and truncation are found.
+
+    Raises: BadLog naming the first row that does not fit.
+    """
+    reader = _Reader(origin, key)
+    for number, line in enumerate(lines, start=1):
+        reader.read(number, line.rstrip(b"\n"))
+    return reader.finish()
+
+
+class _Reader:
+    def __init__(self, origin: str, key: PublicKey) -> None:
+        self._origin, self._key = origin, key
+        self._frontier = Frontier()
+        self._covered = 0
+        self._checkpoints = 0
+
+    def read(self, number: int, line: bytes) -> None:
+        expected = self._frontier.size + 1
+        try:
+            members = parse_object(line, max_bytes=MAX_LINE)
+        except Malformed as error:
+            raise BadLog(f"row {expected} (line {number}): cannot be read: {error.code}") from error
+        if members.keys() == {"checkpoint"}:
+            self._read_checkpoint(members["checkpoint"])
+        elif members.keys() == {"seq", "leaf", "event"}:
+            self._read_row(members, expected, number)
+        else:
+            raise BadLog(f"row {expected} (line {number}): members are missing or unknown")
+
+    def finish(self) -> VerifiedLog:
+        size = self._frontier.size
+        if self._covered != size or not self._checkpoints:
+            raise BadLog(f"row {self._covered + 1}: no signed checkpoint covers the rows from here on")
+        return VerifiedLog(size=size, root=self._frontier.root(), checkpoints=self._checkpoints)
+
+    def _read_row(self, members: dict[str, object], expected: int, number: int) -> None:
+        if members["seq"] != expected:
+            raise BadLog(f"row {expected} (line {number}): missing or out of order, found {members['seq']!r:.20}")
+        try:
+            leaf = leaf_hash(parse_event(members["event"]).canonical())
+        except Malformed as error:
+            raise BadLog(f"row {expected} (line {number}): the event was changed: {error.detail}") from error
+        if members["leaf"] != base64url.encode(leaf):
+            raise BadLog(f"row {expected} (line {number}): the event was changed")
+        self._frontier.append(leaf)
+
+    def _read_checkpoint(self, note: object) -> None:
+        first, last = self._covered + 1, self._frontier.size
+        try:
+            checkpoint = verify_checkpoint(str(note), origin=self._origin, key=self._key)
+        except BadLog as error:
+            raise BadLog(f"rows {first} to {last}: {error.detail}") from error
+        if checkpoint.size < last or (checkpoint.size == last and checkpoint.root != self._frontier.root()):
+            raise BadLog(f"rows {first} to {last}: changed together with their hashes; the signed checkpoint differs")
+        if checkpoint.size > last:
+            raise BadLog(f"row {last + 1}: missing before a checkpoint over {checkpoint.size} rows")
+        self._covered, self._checkpoints = last, self._checkpoints + 1
+
+

@@ -1,0 +1,76 @@
+"""Wire forms of the issuer: closed on the way in, explicit on the way out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from did_agent.clock import format_timestamp
+from issuer.model import Agent, Grant
+
+Text = Annotated[StrictStr, Field(max_length=512)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CreateAgent(_Closed):
+    """What an operator says of a new agent."""
+
+    name: Annotated[StrictStr, Field(min_length=1, max_length=64)]
+    sponsor: Annotated[StrictStr, Field(min_length=1, max_length=512)]
+    description: Text = ""
+    metadata: Annotated[dict[Text, Text], Field(max_length=16)] = {}
+    redirect_uris: Annotated[list[Text], Field(max_length=8)] = []
+
+
+class Enrol(_Closed):
+    """A presentation without credentials that answers the invitation."""
+
+    presentation: dict[str, Any]
+
+
+class Reason(_Closed):
+    """Why something ends or comes back."""
+
+    reason: Annotated[StrictStr, Field(min_length=1, max_length=256)]
+
+
+class IssueCredential(_Closed):
+    """Which capabilities an agent gets; each is read by the credential core."""
+
+    capabilities: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=16)]
+    valid_seconds: StrictInt = 86_400
+    max_depth: StrictInt = 1
+    on_behalf_of: Text | None = None
+
+
+def agent_out(agent: Agent) -> dict[str, object]:
+    """Return the wire form of an agent."""
+    return {
+        "agent_id": agent.agent_id,
+        "did": agent.did,
+        "name": agent.name,
+        "state": agent.state,
+        "sponsor": agent.sponsor,
+        "description": agent.description,
+        "metadata": dict(agent.metadata),
+        "redirect_uris": list(agent.redirect_uris),
+        "created": format_timestamp(agent.created),
+        "changed": format_timestamp(agent.changed),
+    }
+
+
+def grant_out(grant: Grant, state: str) -> dict[str, object]:
+    """Return the wire form of a credential's record."""
+    return {
+        "id": grant.id,
+        "agent": grant.did,
+        "agent_id": grant.agent_id,
+        "state": state,
+        "issued": format_timestamp(grant.issued),
+        "valid_until": format_timestamp(grant.valid_until),
+        "credential": grant.document,
+    }

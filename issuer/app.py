@@ -1,0 +1,60 @@
+"""Joins the parts of the issuer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.outbox import Delivery
+from did_agent.adapters.sql import create_schema, open_database
+from did_agent.adapters.web import harden
+from did_agent.clock import Clock, system_clock
+from issuer.adapters.news import BridgeNews
+from issuer.adapters.sql import SQLStore, metadata, outbox
+from issuer.api.routes import issuer_api
+from issuer.service import IssuerService
+from issuer.settings import IssuerSettings
+from verifier.composition import token_verifier
+
+
+def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
+    """Return the issuer as an ASGI app.
+
+    Raises: Misconfigured.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = load_or_create_key(settings.data / "keys" / "issuer.jwk")
+    engine = open_database(settings.database)
+    store = SQLStore(engine)
+    delivery = Delivery(engine, outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
+    news = BridgeNews(store, delivery, bridge_url=settings.bridge_url, key=key, clock=clock)
+    service = IssuerService(store=store, news=news, key=key, url=settings.issuer_url, clock=clock)
+    verifier, feed = token_verifier(
+        resource=settings.issuer_url, bridge=settings.bridge_url, key=key, party="issuer", audit=service, clock=clock
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await create_schema(engine, metadata)
+        tasks = [asyncio.create_task(work()) for work in (delivery.run, news.run, feed.run)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await engine.dispose()
+
+    app = issuer_api(service, verifier)
+    app.router.lifespan_context = lifespan
+    return harden(app)
+
+
+def party() -> Any:
+    """Return the app built from the environment, for `did-agent up` and `did-agent issuer`."""
+    return create_app(IssuerSettings())

@@ -1,0 +1,120 @@
+"""Agents, their lifecycle as a table, and the credentials they were granted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from did_agent.errors import StateConflict
+from did_agent.tokens.security_event import EventKind
+
+State = Literal["pending", "active", "suspended", "retired"]
+Change = Literal["enrol", "suspend", "resume", "retire"]
+
+# The lifecycle of an agent: what each change needs and where it leads.  `retired` is final.
+LIFECYCLE: Final[Mapping[tuple[State, Change], State]] = {
+    ("pending", "enrol"): "active",
+    ("pending", "retire"): "retired",
+    ("active", "suspend"): "suspended",
+    ("active", "retire"): "retired",
+    ("suspended", "resume"): "active",
+    ("suspended", "retire"): "retired",
+}
+# What the rest of the world is told of a change.
+ANNOUNCED: Final[Mapping[Change, EventKind]] = {
+    "suspend": "agent-suspended",
+    "resume": "agent-resumed",
+    "retire": "agent-retired",
+}
+
+
+def next_state(state: State, change: Change) -> State:
+    """Return where a change leads.
+
+    Raises: StateConflict when the table has no such change.
+    """
+    try:
+        return LIFECYCLE[state, change]
+    except KeyError as error:
+        raise StateConflict(f"an agent that is {state} cannot {change}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A software actor with a stable id; its DID is known once it has enrolled."""
+
+    agent_id: str  # urn:uuid
+    name: str
+    sponsor: str  # who answers for it
+    description: str
+    metadata: Mapping[str, str]  # software, version, model, environment
+    redirect_uris: tuple[str, ...]
+    state: State
+    did: str | None
+    created: datetime
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """A one-time invitation; only the digest of its challenge is kept."""
+
+    agent_id: str
+    challenge_digest: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A capability credential and what became of it."""
+
+    id: str
+    agent_id: str
+    did: str
+    document: Mapping[str, object]
+    issued: datetime
+    valid_until: datetime
+    list_number: int
+    list_index: int
+    revoked: datetime | None = None
+
+    def state_at(self, now: datetime) -> Literal["active", "revoked", "expired"]:
+        """Return what the credential is at a moment."""
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.valid_until <= now else "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something the bridge must hear: the content of one security event."""
+
+    id: str
+    kind: EventKind
+    subject: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAgent:
+    """What an operator says of an agent before it has a key."""
+
+    name: str
+    sponsor: str
+    description: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    redirect_uris: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Who asks, as the record will say it."""
+
+    principal: str
+    kind: str
+    client_id: str
+    token_id: str | None
+    request_id: str

@@ -1,0 +1,1 @@
+"""The ledger records: every decision of every party, in one Merkle log with signed checkpoints."""

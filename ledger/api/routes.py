@@ -1,0 +1,114 @@
+"""Routes of the ledger: one door in for parties, reading for callers with `audit:read`."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+
+from did_agent.adapters.web_input import Parameters, bearer, plain_app, read_query, request_id, require_media_type
+from did_agent.errors import DidAgentError, InvalidParameter, NotFound
+from did_agent.encoding import base64url
+from ledger.model import MAX_PAGE, Question, Row
+from ledger.service import LedgerService
+from verifier.service import Verifier, require_scope
+
+READ_SCOPE: Final = "audit:read"
+_MAX_ROW: Final = 2**53 - 1
+_FILTERS: Final = ("principal", "actor", "target", "action", "decision")
+
+
+def ledger_api(service: LedgerService, verifier: Verifier, *, did: str) -> FastAPI:
+    """Return the ledger's API."""
+    app = plain_app(title="did-agent ledger")
+
+    async def require_reader(request: Request) -> None:
+        try:
+            require_scope(await verifier.admit(bearer(request)), READ_SCOPE)
+        except DidAgentError as error:
+            await verifier.refuse(error, action="audit.read", request_id=request_id(request))
+            raise
+
+    @app.post("/events")
+    async def take(request: Request) -> JSONResponse:
+        require_media_type(request, "application/json")
+        taken = await service.take(bearer(request), await request.body())
+        return JSONResponse({"accepted": taken.accepted, "duplicates": taken.duplicates, "size": taken.size})
+
+    @app.get("/events")
+    async def rows(request: Request) -> JSONResponse:
+        await require_reader(request)
+        found = await service.log.rows(_question(read_query(request)))
+        return JSONResponse({"events": [_wire(row) for row in found], "size": await service.log.size()})
+
+    @app.get("/checkpoint")
+    async def checkpoint(request: Request) -> PlainTextResponse:
+        await require_reader(request)
+        note = await service.log.checkpoint()
+        if note is None:
+            raise NotFound("the log is empty")
+        return PlainTextResponse(note)
+
+    @app.get("/proofs/inclusion")
+    async def inclusion(request: Request) -> JSONResponse:
+        await require_reader(request)
+        seq = _number(read_query(request), "seq", None)
+        size, root, path = await service.prove_inclusion(seq)
+        members = {"seq": seq, "size": size, "root": _base64(root), "proof": [_base64(node) for node in path]}
+        return JSONResponse(members)
+
+    @app.get("/proofs/consistency")
+    async def consistency(request: Request) -> JSONResponse:
+        await require_reader(request)
+        query = read_query(request)
+        old, new = _number(query, "from", None), _number(query, "to", None)
+        path = await service.prove_consistency(old, new)
+        return JSONResponse({"from": old, "to": new, "proof": [_base64(node) for node in path]})
+
+    @app.get("/export")
+    async def export(request: Request) -> StreamingResponse:
+        await require_reader(request)
+        return StreamingResponse(service.log.export(), media_type="application/jsonl")
+
+    @app.get("/key")
+    async def key() -> JSONResponse:
+        return JSONResponse({"origin": service.origin, "did": did})
+
+    @app.get("/livez")
+    async def livez() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        return JSONResponse({"status": "ok", "size": await service.log.size()})
+
+    return app
+
+
+def _question(query: Parameters) -> Question:
+    return Question(
+        after=_number(query, "after", 0),
+        limit=min(_number(query, "limit", 100), MAX_PAGE),
+        newest=query.get("newest") == "true",
+        **{name: query.get(name) for name in _FILTERS},
+    )
+
+
+def _number(query: Parameters, name: str, default: int | None) -> int:
+    text = query.get(name) if default is not None else query.require(name)
+    if text is None:
+        return default or 0
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > _MAX_ROW:
+        raise InvalidParameter(f"{name} is not a row number")
+    return int(text)
+
+
+def _wire(row: Row) -> dict[str, object]:
+    return {"seq": row.seq, "leaf": base64url.encode(row.leaf), "event": row.event.to_json()}
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")

@@ -1,0 +1,64 @@
+"""Joins the parts of the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.sql import create_schema, open_database
+from did_agent.adapters.trust import FILE, load_trust
+from did_agent.adapters.web import harden
+from did_agent.clock import Clock, system_clock
+from did_agent.did.key import did_key
+from ledger.adapters.sql import SQLLog, metadata
+from ledger.api.routes import ledger_api
+from ledger.service import LedgerService
+from ledger.settings import LedgerSettings
+from verifier.composition import token_verifier
+
+
+def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
+    """Return the ledger as an ASGI app.
+
+    Raises: Misconfigured.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = load_or_create_key(settings.data / "keys" / "ledger.jwk")
+    trust = load_trust(settings.data / FILE)
+    engine = open_database(settings.database)
+    service = LedgerService(
+        log=SQLLog(engine),
+        key=key,
+        url=settings.ledger_url,
+        origin=settings.origin,
+        sources=frozenset(trust.parties),
+        clock=clock,
+    )
+    verifier, feed = token_verifier(
+        resource=settings.ledger_url, bridge=settings.bridge_url, key=key, party="ledger", audit=service, clock=clock
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await create_schema(engine, metadata)
+        task = asyncio.create_task(feed.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await engine.dispose()
+
+    app = ledger_api(service, verifier, did=did_key(key.public))
+    app.router.lifespan_context = lifespan
+    return harden(app)
+
+
+def party() -> Any:
+    """Return the app built from the environment, for `did-agent up` and `did-agent ledger`."""
+    return create_app(LedgerSettings())

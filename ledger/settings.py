@@ -1,0 +1,28 @@
+"""Settings of the ledger, from `DID_AGENT_*`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LedgerSettings(BaseSettings):
+    """Where the ledger lives and what it keeps its log in."""
+
+    model_config = SettingsConfigDict(env_prefix="DID_AGENT_", frozen=True, extra="ignore")
+
+    data: Path = Path(".did-agent")
+    database_url: str | None = None  # None: SQLite in the data folder
+    ledger_url: str = "http://127.0.0.1:8402"
+    bridge_url: str = "http://127.0.0.1:8400"
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the log."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data / 'ledger.db'}"
+
+    @property
+    def origin(self) -> str:
+        """The name of the log in its checkpoints: the ledger's URL without its scheme (C2SP)."""
+        return self.ledger_url.split("://", 1)[1]

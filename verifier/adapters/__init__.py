@@ -1,0 +1,1 @@
+"""Keys, revocations and the spool, made real over HTTP and SQLite."""

@@ -1,0 +1,113 @@
+"""The bridge's revocation feed (ADR 3): long-polled, signed, and not believed once it has been silent too long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import httpx2
+
+from did_agent.adapters.http import MAX_RESPONSE, peer_client
+from did_agent.clock import Clock
+from did_agent.encoding.strict_json import parse_object
+from did_agent.errors import DidAgentError, PeerUnavailable, Revoked, StatusUnavailable, Suspended
+from did_agent.keys.ed25519 import PublicKey
+from did_agent.proof.jose import parse_compact
+from did_agent.tokens.security_event import SecurityEvent, verify_event
+from verifier.ports import KeySource
+
+WAIT: Final = 10  # s the bridge may keep a question open
+STALENESS: Final = timedelta(seconds=30)  # silence after which nothing is admitted
+FIRST_ANSWER: Final = 5.0  # s a call waits for the first answer after a start
+RETRY: Final = 0.2  # s after a failure
+
+_log: Final = logging.getLogger("did_agent.feed")
+
+
+class RevocationFeed:
+    """What the bridge has told us was revoked or suspended, from its first event on."""
+
+    def __init__(self, bridge: str, keys: KeySource, *, clock: Clock, staleness: timedelta = STALENESS) -> None:
+        self._bridge, self._keys, self._clock, self._staleness = bridge, keys, clock, staleness
+        self._subscriber = secrets.token_urlsafe(12)
+        self._cursor = 0
+        self._heard: datetime | None = None
+        self._first = asyncio.Event()
+        self._ended: dict[str, type[Revoked | Suspended]] = {}
+
+    async def require_live(self, ids: Iterable[str], now: datetime) -> None:
+        """Return when none of `ids` is revoked or suspended.
+
+        Raises: Revoked, Suspended, StatusUnavailable.
+        """
+        if self._heard is None:
+            try:
+                await asyncio.wait_for(self._first.wait(), timeout=FIRST_ANSWER)
+            except TimeoutError as error:
+                raise StatusUnavailable("the revocation feed has not answered yet") from error
+        if self._heard is None or now - self._heard > self._staleness:
+            raise StatusUnavailable("the revocation feed has been silent for too long")
+        for identifier in ids:
+            ended = self._ended.get(identifier)
+            if ended is not None:
+                raise ended(f"{identifier} is {ended.code}")
+
+    async def run(self) -> None:
+        """Ask for ever; asking again is what tells the bridge that we have heard."""
+        async with peer_client(timeout=WAIT + 5.0) as http:
+            while True:
+                try:
+                    await self._ask(http)
+                except (DidAgentError, httpx2.HTTPError) as error:
+                    _log.warning("the revocation feed is away: %s", type(error).__name__)
+                    await asyncio.sleep(RETRY)
+
+    async def _ask(self, http: httpx2.AsyncClient) -> None:
+        # The first question is answered at once, so that a start does not wait for an event.
+        wait = WAIT if self._heard is not None else 0
+        response = await http.get(
+            f"{self._bridge}/revocations",
+            params={"after": self._cursor, "wait": wait, "subscriber": self._subscriber},
+        )
+        if response.status_code != httpx2.codes.OK:
+            raise PeerUnavailable(f"the feed answered {response.status_code}")
+        answer = parse_object(response.content, max_bytes=MAX_RESPONSE)
+        sets, cursor = answer.get("sets"), answer.get("cursor")
+        if not isinstance(sets, list) or not isinstance(cursor, int) or cursor < self._cursor:
+            raise PeerUnavailable("the feed's answer has another shape")
+        for item in sets:
+            await self._hear(item)
+        self._cursor = cursor
+        self._heard = self._clock()
+        self._first.set()
+
+    async def _hear(self, item: object) -> None:
+        text = item.get("set") if isinstance(item, dict) else None
+        if not isinstance(text, str):
+            raise PeerUnavailable("the feed's answer has another shape")
+        key = await self._keys.find(parse_compact(text).header.get("kid"))
+
+        def find_key(_header: Mapping[str, object], _claims: Mapping[str, object]) -> PublicKey:
+            return key
+
+        event = verify_event(
+            text,
+            find_key=find_key,
+            expected_issuer=self._bridge,
+            expected_audience=self._bridge,
+            now=self._clock(),
+        )
+        self._apply(event)
+
+    def _apply(self, event: SecurityEvent) -> None:
+        if event.kind == "agent-resumed":
+            if self._ended.get(event.subject) is Suspended:
+                del self._ended[event.subject]
+        elif event.kind == "agent-suspended":
+            self._ended.setdefault(event.subject, Suspended)
+        else:
+            self._ended[event.subject] = Revoked

@@ -1,0 +1,121 @@
+"""One SQLite file per guarded server: spent presentations, and audit events the ledger does not have yet.
+
+The standard library's driver keeps the guard free of a database toolkit.  A write is a commit that has been synced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from did_agent.adapters.http import peer_client
+from did_agent.audit.delivery import MAX_BATCH, batch_request
+from did_agent.audit.event import AuditEvent
+from did_agent.clock import Clock, numeric_date
+from did_agent.errors import AuditUnavailable, StoreUnavailable, Unavailable
+from did_agent.keys.ed25519 import SigningKey
+
+MAX_WAITING: Final = 100_000  # events kept while the ledger is away; then calls are refused
+RETRY_FIRST: Final = 0.2  # s
+RETRY_LAST: Final = 5.0  # s
+_BUSY: Final = 5.0  # s a writer waits for another process
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS spent (purpose TEXT NOT NULL, key TEXT NOT NULL, expires INTEGER NOT NULL,
+                                  PRIMARY KEY (purpose, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS spent_expires ON spent (expires);
+CREATE TABLE IF NOT EXISTS waiting (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, event TEXT NOT NULL);
+"""
+_log: Final = logging.getLogger("did_agent.spool")
+
+
+class Spool:
+    """Durable memory of a guard; implements `SpendOnce` and `AuditSink`."""
+
+    def __init__(self, path: Path | str, *, clock: Clock, max_waiting: int = MAX_WAITING) -> None:
+        self._clock, self._max_waiting = clock, max_waiting
+        self._wake = asyncio.Event()
+        try:
+            if path != ":memory:":
+                Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(_SCHEMA)
+            (self._count,) = self._database.execute("SELECT count(*) FROM waiting").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"the spool {path} cannot be opened: {error}") from error
+
+    def close(self) -> None:
+        """Close the file; nothing that was acknowledged is lost."""
+        self._database.close()
+
+    async def spend(self, purpose: str, key: str, *, expires: datetime) -> bool:
+        """Spend `key`; True the first time, False ever after.
+
+        Raises: StoreUnavailable.
+        """
+        try:
+            self._database.execute("DELETE FROM spent WHERE expires < ?", (numeric_date(self._clock()),))
+            cursor = self._database.execute(
+                "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (purpose, key, numeric_date(expires) + 1)
+            )
+        except sqlite3.Error as error:
+            raise StoreUnavailable(str(error)) from error
+        return cursor.rowcount == 1
+
+    async def record(self, event: AuditEvent) -> None:
+        """Return when the event is on disk.
+
+        Raises: AuditUnavailable when the spool is full or cannot be written: what is not recorded does not happen.
+        """
+        if self._count >= self._max_waiting:
+            raise AuditUnavailable(f"{self._count} events wait for the ledger")
+        try:
+            self._database.execute(
+                "INSERT INTO waiting (id, event) VALUES (?, ?)", (event.id, event.canonical().decode())
+            )
+        except sqlite3.Error as error:
+            raise AuditUnavailable(str(error)) from error
+        self._count += 1
+        self._wake.set()
+
+    async def deliver(self, ledger_url: str, key: SigningKey) -> None:
+        """Carry events to the ledger for ever, in order, until it has confirmed them."""
+        pause = RETRY_FIRST
+        async with peer_client() as http:
+            while True:
+                self._wake.clear()
+                try:
+                    await self.flush(http, ledger_url, key)
+                    pause = RETRY_FIRST
+                except (Unavailable, httpx2.HTTPError, sqlite3.Error) as error:
+                    _log.warning("audit delivery waits: %s", type(error).__name__)
+                    pause = min(pause * 2, RETRY_LAST)
+                try:
+                    await asyncio.wait_for(self._wake.wait(), timeout=pause)
+                except TimeoutError:
+                    continue
+
+    async def flush(self, http: httpx2.AsyncClient, ledger_url: str, key: SigningKey) -> None:
+        """Deliver what is waiting now.
+
+        Raises: Unavailable, httpx2.HTTPError, sqlite3.Error.
+        """
+        while rows := self._database.execute(
+            "SELECT seq, event FROM waiting ORDER BY seq LIMIT ?", (MAX_BATCH,)
+        ).fetchall():
+            url, headers, body = batch_request(
+                [event for _, event in rows], ledger_url=ledger_url, key=key, now=self._clock()
+            )
+            response = await http.post(url, headers=headers, content=body)
+            if response.status_code != httpx2.codes.OK:
+                raise Unavailable(f"the ledger answered {response.status_code}")
+            removed = self._database.execute("DELETE FROM waiting WHERE seq <= ?", (rows[-1][0],)).rowcount
+            self._count -= removed

@@ -1,0 +1,122 @@
+"""Joins the parts of a guard: the verifier, its spool, its feed, and the tasks that keep them fresh."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from did_agent.adapters.http import GuardedFetcher, is_loopback
+from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.status import StatusLists
+from did_agent.clock import Clock, system_clock
+from did_agent.credential.trust import TrustedIssuers
+from did_agent.did.key import did_key
+from did_agent.keys.ed25519 import SigningKey
+from verifier.adapters.feed import RevocationFeed
+from verifier.adapters.keys import IssuerKeys
+from verifier.adapters.spool import Spool
+from verifier.service import PresentationDoor, Verifier
+from verifier.settings import VerifierSettings
+
+
+@dataclass(slots=True)
+class GuardParts:
+    """A verifier and what runs beside it."""
+
+    verifier: Verifier
+    spool: Spool
+    background: Sequence[Any]  # functions that return a coroutine that runs for ever
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the feed and the delivery running while the block runs."""
+        await self.ensure_running()
+        try:
+            yield
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks.clear()
+
+    async def ensure_running(self) -> None:
+        """Start what must run beside the guard, once; servers without lifespan events come here first."""
+        if not self._tasks:
+            self._tasks += [asyncio.create_task(_forever(start())) for start in self.background]
+
+
+def compose(  # noqa: PLR0913  # each is one thing a deployment may have to say
+    *,
+    resource: str,
+    bridge: str,
+    trusted_issuers: Sequence[str] | None = None,
+    ledger: str | None = None,
+    data: Path | str | None = None,
+    clock: Clock = system_clock,
+) -> GuardParts:
+    """Return the parts of a guard for one resource; what is None comes from the settings.
+
+    Raises: Misconfigured.
+    """
+    settings = VerifierSettings.load(data=data, trusted_issuers=trusted_issuers, ledger=ledger)
+    key = load_or_create_key(settings.key_file)
+    fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge))
+    keys = IssuerKeys(bridge, fetcher, clock=clock)
+    feed = RevocationFeed(bridge, keys, clock=clock, staleness=timedelta(seconds=settings.staleness_seconds))
+    spool = Spool(settings.spool_file, clock=clock)
+    verifier = Verifier(
+        resource=resource,
+        issuer=bridge,
+        source=did_key(key.public),
+        party="verifier",
+        keys=keys,
+        revocations=feed,
+        audit=spool,
+        clock=clock,
+        presentations=_door(settings, fetcher, spool, clock),
+    )
+    background: list[Any] = [feed.run]
+    if settings.ledger_url is not None:
+        background.append(lambda: spool.deliver(str(settings.ledger_url), key))
+    return GuardParts(verifier=verifier, spool=spool, background=background)
+
+
+def token_verifier(  # noqa: PLR0913  # each is one thing a party must say
+    *, resource: str, bridge: str, key: SigningKey, party: str, audit: Any, clock: Clock
+) -> tuple[Verifier, RevocationFeed]:
+    """Return a verifier of tokens alone, and the feed its owner must keep running; for the parties' own APIs."""
+    fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge))
+    keys = IssuerKeys(bridge, fetcher, clock=clock)
+    feed = RevocationFeed(bridge, keys, clock=clock)
+    verifier = Verifier(
+        resource=resource,
+        issuer=bridge,
+        source=did_key(key.public),
+        party=party,
+        keys=keys,
+        revocations=feed,
+        audit=audit,
+        clock=clock,
+    )
+    return verifier, feed
+
+
+def _door(
+    settings: VerifierSettings, fetcher: GuardedFetcher, spool: Spool, clock: Clock
+) -> PresentationDoor | None:
+    if not settings.trusted_issuers:
+        return None
+    trusted = TrustedIssuers.of(*settings.trusted_issuers)
+    max_age = timedelta(seconds=settings.status_max_age)
+    statuses = StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=clock)
+    return PresentationDoor(trusted=trusted, statuses=statuses, replay=spool)
+
+
+async def _forever(work: Coroutine[Any, Any, None]) -> None:
+    await work

@@ -1,0 +1,135 @@
+"""What the guard answers by itself: challenges (RFC 6750, section 3; RFC 9728, 5.1), refusals and metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from did_agent.credential.capability import tool_scope
+from did_agent.errors import DidAgentError, Malformed, NotAuthenticated, TooLarge, Unavailable
+from did_agent.policy.decide import Decision
+from verifier.mcp.operation import HeaderMismatch, Operation
+
+RETRY_AFTER = "2"  # s
+NOT_ALLOWED = 1403  # JSON-RPC application code, outside the ranges MCP reserves
+_HEADER_MISMATCH = -32020
+_INVALID_REQUEST = -32600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceMetadata:
+    """What the protected resource says of itself (RFC 9728, section 2)."""
+
+    resource: str
+    bridge: str
+    name: str | None = None
+    scopes: Sequence[str] = ()
+
+    @property
+    def url(self) -> str:
+        """Where the metadata lies: the well-known part goes between host and path (RFC 9728, 3.1)."""
+        parts = urlsplit(self.resource)
+        return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths it is served under: that form, and the root form some clients try."""
+        return frozenset({urlsplit(self.url).path, "/.well-known/oauth-protected-resource"})
+
+    def answer(self) -> Answer:
+        """Return the document."""
+        members: dict[str, object] = {
+            "resource": self.resource,
+            "authorization_servers": [self.bridge],
+            "bearer_methods_supported": ["header"],
+            "authorization_details_types_supported": ["attenuating_agent_token"],
+        }
+        if self.name is not None:
+            members["resource_name"] = self.name
+        if self.scopes:
+            members["scopes_supported"] = list(self.scopes)
+        headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
+        return _json(200, members, headers)
+
+
+def refused(error: DidAgentError, metadata: ResourceMetadata, *, request_id: str) -> Answer:
+    """Return the answer to a request that was not admitted or could not be read."""
+    if isinstance(error, Unavailable):
+        return _problem(503, error, request_id, {"Retry-After": RETRY_AFTER})
+    if isinstance(error, HeaderMismatch):
+        return _error(400, None, _HEADER_MISMATCH, error.public)
+    if isinstance(error, Malformed) and not error.code.startswith("bad_jose"):
+        return _problem(413 if isinstance(error, TooLarge) else 400, error, request_id, {})
+    challenge = _challenge(metadata)
+    if not isinstance(error, NotAuthenticated):
+        # Never which check failed: that is for the audit event, not for whoever probes us.
+        challenge = _challenge(metadata, error="invalid_token")
+    return _problem(401, error, request_id, {"WWW-Authenticate": challenge})
+
+
+def denied(decision: Decision, operation: Operation, metadata: ResourceMetadata) -> Answer:
+    """Return the answer to a tool call that was decided against.
+
+    Another token would help: 403 with the scope.  None would: a tool error the model can read.
+    """
+    if decision.reason == "scope_not_granted":
+        scope = tool_scope(operation.tool or "")
+        challenge = _challenge(metadata, error="insufficient_scope", scope=scope)
+        answer = _error(403, operation.id, NOT_ALLOWED, decision.explanation)
+        return Answer(
+            status=403, headers={**answer.headers, "WWW-Authenticate": challenge}, body=answer.body
+        )
+    result = {
+        "resultType": "complete",
+        "isError": True,
+        "content": [{"type": "text", "text": f"Refused: {decision.explanation}."}],
+        "_meta": {"org.did-agent/decision": {"decision": "deny", "reason": decision.reason}},
+    }
+    return _json(200, {"jsonrpc": "2.0", "id": operation.id, "result": result}, {})
+
+
+def method_denied(operation: Operation) -> Answer:
+    """Return the answer to a method no capability speaks of."""
+    return _error(200, operation.id, NOT_ALLOWED, f"{operation.method} is not allowed here")
+
+
+def session_unknown() -> Answer:
+    """Return the answer to a session of somebody else: the same as to no session (DEL-12)."""
+    return _error(404, None, _INVALID_REQUEST, "Session not found")
+
+
+def _challenge(metadata: ResourceMetadata, *, error: str | None = None, scope: str | None = None) -> str:
+    wanted = scope if scope is not None else " ".join(metadata.scopes)
+    members = {"error": error, "scope": wanted or None, "resource_metadata": metadata.url}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in members.items() if value is not None)
+
+
+def _problem(status: int, error: DidAgentError, request_id: str, headers: Mapping[str, str]) -> Answer:
+    members = {"type": "about:blank", "title": error.public, "status": status, "code": _public_code(error)}
+    return _json(status, {**members, "request_id": request_id}, headers)
+
+
+def _public_code(error: DidAgentError) -> str:
+    open_families = (Malformed, Unavailable, NotAuthenticated)
+    return error.code if isinstance(error, open_families) else "invalid_token"
+
+
+def _error(status: int, identifier: object, code: int, message: str) -> Answer:
+    return _json(status, {"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": message}}, {})
+
+
+def _json(status: int, members: object, headers: Mapping[str, str]) -> Answer:
+    body = json.dumps(members, ensure_ascii=False).encode()
+    defaults = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Answer(status=status, headers={**defaults, **headers}, body=body)

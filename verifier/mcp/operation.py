@@ -1,0 +1,92 @@
+"""Which operation a Streamable HTTP request asks for, read from its body and held against its headers (MCP 2026-07-28)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from did_agent.encoding.strict_json import MAX_BODY, parse_json
+from did_agent.errors import InvalidParameter
+
+FIRST_VERSION_WITH_HEADERS: Final = "2026-07-28"  # from here on Mcp-Method and Mcp-Name must agree with the body
+# What an admitted caller may ask without a capability; everything else needs one, and only tools have any.
+OPEN_METHODS: Final = frozenset(
+    {"initialize", "server/discover", "ping", "tools/list", "resources/list", "prompts/list", "resources/templates/list"}
+)
+_BASE64_PREFIX: Final = "=?base64?"
+_NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+
+
+class HeaderMismatch(InvalidParameter):
+    """Header and body name different operations: JSON-RPC error -32020."""
+
+    code = "header_mismatch"
+    public = "The Mcp headers do not agree with the body."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One JSON-RPC message as far as the guard must understand it."""
+
+    id: str | int | float | None  # None for notifications and responses
+    method: str | None  # None for a response to a request of the server
+    tool: str | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every admitted caller may ask for it."""
+        return self.method is None or self.method in OPEN_METHODS or self.method.startswith("notifications/")
+
+
+def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
+    """Return the operation of a POST.
+
+    Batches, which an older wire had, are refused: one request, one decision.
+    Raises: Malformed, HeaderMismatch.
+    """
+    message = parse_json(body, max_bytes=MAX_BODY)
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        raise InvalidParameter("the body is not one JSON-RPC 2.0 message")
+    method, parameters = message.get("method"), message.get("params", {})
+    identifier = message.get("id")
+    if isinstance(identifier, bool) or not isinstance(identifier, str | int | float | None):
+        raise InvalidParameter("id is not a string or number")
+    if method is None:
+        return Operation(id=None, method=None)
+    if not isinstance(method, str) or not isinstance(parameters, dict):
+        raise InvalidParameter("method is not a string or params not an object")
+    _require_agreement(method, parameters, headers)
+    if method != "tools/call":
+        return Operation(id=identifier, method=method)
+    tool, arguments = parameters.get("name"), parameters.get("arguments")
+    if not isinstance(tool, str) or not isinstance(arguments, dict | None):
+        raise InvalidParameter("tools/call needs a name and an object of arguments")
+    return Operation(id=identifier, method=method, tool=tool, arguments=arguments or {})
+
+
+def _require_agreement(method: str, parameters: Mapping[str, object], headers: Mapping[str, str]) -> None:
+    required = headers.get("mcp-protocol-version", "") >= FIRST_VERSION_WITH_HEADERS
+    shown_method, shown_name = headers.get("mcp-method"), headers.get("mcp-name")
+    if shown_method != method and (required or shown_method is not None):
+        raise HeaderMismatch("Mcp-Method differs from the body")
+    member = _NAMED.get(method)
+    name = None if member is None else parameters.get(member)
+    if member is None:
+        return
+    if shown_name is None and not required:
+        return
+    if shown_name is None or _decoded(shown_name) != name:
+        raise HeaderMismatch("Mcp-Name differs from the body")
+
+
+def _decoded(value: str) -> str:
+    if not (value.startswith(_BASE64_PREFIX) and value.endswith("?=")):
+        return value
+    try:
+        return base64.b64decode(value[len(_BASE64_PREFIX) : -2], validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise HeaderMismatch("Mcp-Name is not base64") from error

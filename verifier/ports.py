@@ -1,0 +1,55 @@
+"""What the verifier needs from the world; `verifier.adapters` makes it real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from did_agent.audit.event import AuditEvent
+from did_agent.credential.status import VerifiedStatusList
+from did_agent.keys.ed25519 import PublicKey
+
+
+class KeySource(Protocol):
+    """The signing keys of the one issuer of tokens we believe."""
+
+    async def find(self, kid: object) -> PublicKey:
+        """Return the key named `kid`.
+
+        Raises: WrongKey when the issuer has no such key, KeysUnavailable when that cannot be found out.
+        """
+        ...
+
+
+class Revocations(Protocol):
+    """What was revoked or suspended, as far as we have heard."""
+
+    async def require_live(self, ids: Iterable[str], now: datetime) -> None:
+        """Return when none of `ids` is revoked or suspended.
+
+        Raises: Revoked, Suspended; StatusUnavailable when we have not heard for too long (REV-02).
+        """
+        ...
+
+
+class StatusListSource(Protocol):
+    """Verified status lists."""
+
+    async def get(self, urls: Iterable[str]) -> Mapping[str, VerifiedStatusList]:
+        """Return every list asked for.
+
+        Raises: StatusUnavailable.
+        """
+        ...
+
+
+class AuditSink(Protocol):
+    """Keeps audit events durably until the ledger has them."""
+
+    async def record(self, event: AuditEvent) -> None:
+        """Return when the event is durable.
+
+        Raises: AuditUnavailable; then what it records must not happen.
+        """
+        ...

@@ -1,0 +1,221 @@
+"""Admit, decide, record: the one pipeline behind every guard, for presentations and tokens alike."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from did_agent.audit.event import AuditEvent
+from did_agent.clock import Clock
+from did_agent.credential.trust import TrustedIssuers
+from did_agent.encoding.digest import digest_uri
+from did_agent.encoding.jcs import canonicalize
+from did_agent.errors import DidAgentError, InsufficientScope, Replayed, UntrustedIssuer, WrongType
+from did_agent.policy.admission import caller_from_presentation, caller_from_token
+from did_agent.policy.decide import Call, Decision, decide
+from did_agent.ports import SpendOnce
+from did_agent.presentation.model import Expected
+from did_agent.presentation.verify import ask, judge
+from did_agent.proof.jose import MAX_TOKEN, parse_compact
+from did_agent.tokens.access_token import verify_access_token
+from verifier.model import Admission
+from verifier.ports import AuditSink, KeySource, Revocations, StatusListSource
+
+MAX_DEPTH: Final = 4  # delegations after the root
+_PRESENTATION_PURPOSE: Final = "presentation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentationDoor:
+    """What is needed to accept presentations; without it tokens alone are."""
+
+    trusted: TrustedIssuers
+    statuses: StatusListSource
+    replay: SpendOnce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifier:
+    """Guards one resource.  Methods raise on refusal; there is no third outcome."""
+
+    resource: str  # our identifier, the exact `aud`
+    issuer: str  # the bridge's issuer string, the exact `iss`
+    source: str  # DID of the party that decides, for the record
+    party: str
+    keys: KeySource
+    revocations: Revocations
+    audit: AuditSink
+    clock: Clock
+    presentations: PresentationDoor | None = None
+
+    async def admit(self, credential: str) -> Admission:
+        """Return who shows `credential`; its JOSE type alone picks the door (TOK-08).
+
+        Raises: Malformed, VerificationError, Unavailable.
+        """
+        jws = parse_compact(credential, max_bytes=MAX_TOKEN)
+        if jws.type == "at+jwt":
+            admission = await self._admit_token(credential, jws.header.get("kid"))
+        elif jws.type == "vp+jwt":
+            admission = await self._admit_presentation(credential)
+        else:
+            raise WrongType("neither an access token nor a presentation")
+        return admission
+
+    async def decide(
+        self, admission: Admission, *, tool: str, arguments: Mapping[str, object], request_id: str
+    ) -> Decision:
+        """Return the decision on one tool call, recorded before it is returned.
+
+        Raises: AuditUnavailable, BadEncoding when the arguments have no canonical form.
+        """
+        digest = digest_uri(canonicalize(arguments))
+        call = Call(resource=self.resource, tool=tool, arguments=arguments)
+        decision = decide(admission.caller, call)
+        await self.audit.record(
+            self._event(
+                admission,
+                action="tool.call",
+                target=tool,
+                argument_digest=digest,
+                allowed=decision.allowed,
+                reason=decision.reason,
+                explanation=decision.explanation,
+                policy=decision.policy,
+                request_id=request_id,
+            )
+        )
+        return decision
+
+    async def refuse(self, error: DidAgentError, *, action: str, request_id: str) -> None:
+        """Record that nobody was admitted; nothing of the credential is believed, so nobody is named.
+
+        Raises: AuditUnavailable.
+        """
+        await self.audit.record(
+            self._event(
+                None,
+                action=action,
+                target=None,
+                argument_digest=None,
+                allowed=False,
+                reason=error.code,
+                explanation=error.detail[:300] or error.public,
+                policy=None,
+                request_id=request_id,
+            )
+        )
+
+    async def record(  # noqa: PLR0913  # an event has many fields
+        self, admission: Admission, *, action: str, allowed: bool, reason: str, explanation: str, request_id: str
+    ) -> None:
+        """Record an admitted caller's action that is not a tool call.
+
+        Raises: AuditUnavailable.
+        """
+        await self.audit.record(
+            self._event(
+                admission,
+                action=action,
+                target=None,
+                argument_digest=None,
+                allowed=allowed,
+                reason=reason,
+                explanation=explanation,
+                policy=None,
+                request_id=request_id,
+            )
+        )
+
+    async def _admit_token(self, text: str, kid: object) -> Admission:
+        key = await self.keys.find(kid)
+        now = self.clock()
+        token = verify_access_token(
+            text,
+            find_key=lambda _header, _claims: key,
+            expected_issuer=self.issuer,
+            expected_audience=self.resource,
+            now=now,
+        )
+        admission = Admission(
+            caller=caller_from_token(token), form="jwt", token_id=token.id, valid_until=token.expires
+        )
+        await self.revocations.require_live(admission.revocable_ids, now)
+        return admission
+
+    async def _admit_presentation(self, text: str) -> Admission:
+        door = self.presentations
+        if door is None:
+            raise UntrustedIssuer("no issuer is trusted here, so presentations are not accepted")
+        now = self.clock()
+        expected = Expected(
+            audience=frozenset({self.resource}),
+            now=now,
+            trusted=door.trusted,
+            max_depth=MAX_DEPTH,
+            challenge="jti",
+        )
+        asked = ask(text, expected)
+        presentation = judge(asked, await door.statuses.get(asked.status_urls))
+        admission = Admission(
+            caller=caller_from_presentation(presentation, resource=self.resource),
+            form="vp",
+            token_id=None,
+            valid_until=presentation.valid_until,
+        )
+        await self.revocations.require_live(admission.revocable_ids, now)
+        # Last of all, so that nobody can burn another's presentation with a bad one (VCX-01).
+        if not await door.replay.spend(
+            _PRESENTATION_PURPOSE, presentation.replay_key, expires=presentation.replay_until
+        ):
+            raise Replayed("this presentation was shown before")
+        return admission
+
+    def _event(  # noqa: PLR0913  # an event has many fields
+        self,
+        admission: Admission | None,
+        *,
+        action: str,
+        target: str | None,
+        argument_digest: str | None,
+        allowed: bool,
+        reason: str,
+        explanation: str,
+        policy: str | None,
+        request_id: str,
+    ) -> AuditEvent:
+        caller = None if admission is None else admission.caller
+        return AuditEvent(
+            id=uuid.uuid4().urn,
+            time=self.clock(),
+            source=self.source,
+            party=self.party,
+            principal=None if caller is None else caller.principal.id,
+            principal_kind=None if caller is None else caller.principal.kind,
+            actors=() if caller is None else caller.actors,
+            client_id=None if caller is None else caller.client_id,
+            action=action,
+            target=target,
+            resource=self.resource,
+            argument_digest=argument_digest,
+            decision="allow" if allowed else "deny",
+            reason=reason,
+            explanation=explanation,
+            policy=policy,
+            credential_ids=() if caller is None else caller.credential_ids,
+            token_id=None if admission is None else admission.token_id,
+            evidence=None if caller is None else caller.evidence,
+            request_id=request_id,
+            details={} if admission is None else {"form": admission.form},
+        )
+
+
+def require_scope(admission: Admission, scope: str) -> None:
+    """Return when the caller was granted `scope`.
+
+    Raises: InsufficientScope.
+    """
+    if scope not in admission.caller.scopes:
+        raise InsufficientScope(f"{scope} is needed")

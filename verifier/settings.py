@@ -1,0 +1,50 @@
+"""Settings of a guard, from `DID_AGENT_*`; what `protect` is told goes before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from did_agent.adapters.trust import FILE, load_trust
+
+
+class VerifierSettings(BaseSettings):
+    """What a guard needs beside its own identifier and its bridge."""
+
+    model_config = SettingsConfigDict(env_prefix="DID_AGENT_", frozen=True, extra="ignore")
+
+    data: Path = Path(".did-agent")  # folder of keys, spool and trust.json
+    guard_name: str = "guard"  # names the key and the spool when several guards share a folder
+    ledger_url: str | None = None  # exact URL; None keeps the events in the spool
+    trusted_issuers: tuple[str, ...] = ()  # DIDs whose credentials are accepted in presentations
+    status_max_age: int = Field(default=30, ge=1, le=300)  # s a status list is believed
+    staleness_seconds: int = Field(default=30, ge=15, le=300)  # s of silence of the feed after which nothing is admitted
+
+    @classmethod
+    def load(
+        cls, *, data: Path | str | None, trusted_issuers: Sequence[str] | None, ledger: str | None
+    ) -> Self:
+        """Return the settings with what the caller says in front; issuers come last from `trust.json`.
+
+        Raises: Misconfigured.
+        """
+        said = {"data": data, "trusted_issuers": trusted_issuers, "ledger_url": ledger}
+        settings = cls(**{name: value for name, value in said.items() if value is not None})
+        if trusted_issuers is None and not settings.trusted_issuers:
+            trust = load_trust(settings.data / FILE)
+            settings = settings.model_copy(update={"trusted_issuers": trust.issuers})
+        return settings
+
+    @property
+    def key_file(self) -> Path:
+        """Where the guard's own key lies; it signs deliveries to the ledger."""
+        return self.data / "keys" / f"{self.guard_name}.jwk"
+
+    @property
+    def spool_file(self) -> Path:
+        """Where spent presentations and waiting events lie."""
+        return self.data / f"{self.guard_name}.db"
