@@ -39,8 +39,10 @@ class SQLStore:
         Raises: StoreUnavailable.
         """
         async with sql.transaction(self._engine) as connection:
-            yield SQLTransaction(connection)
-        self._committed()
+            work = SQLTransaction(connection)
+            yield work
+        if work.has_events:
+            self._committed()
 
     async def prepare(self, built_in: Sequence[Resource], *, now: datetime) -> None:
         """Create missing tables, write the deployment's own resources, and forget what cannot matter any more."""
@@ -60,6 +62,7 @@ class SQLTransaction:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._do = connection
+        self.has_events = False
 
     async def purge(self, now: datetime) -> None:
         """Forget spent values, tokens and codes that have been over for a day."""
@@ -72,6 +75,7 @@ class SQLTransaction:
         await self._do.execute(delete(tables.sessions).where(tables.sessions.c.created < before))
 
     async def record(self, event: AuditEvent) -> None:
+        self.has_events = True
         await outbox.record(self._do, tables.outbox, event)
 
     async def spend(self, value: Spend) -> bool:

@@ -98,8 +98,8 @@ def routes(administration: Administration) -> APIRouter:
     router.add_api_route("/resources", list_resources, methods=["GET"], response_model=None)
     router.add_api_route("/resources", put_resource, methods=["PUT"], response_model=None)
     router.add_api_route("/users", list_users, methods=["GET"], response_model=None)
-    router.add_api_route("/users/{username}", put_user, methods=["PUT"], response_model=None)
-    router.add_api_route("/users/{username}", delete_user, methods=["DELETE"], response_model=None)
+    router.add_api_route("/users/{username:path}", put_user, methods=["PUT"], response_model=None)
+    router.add_api_route("/users/{username:path}", delete_user, methods=["DELETE"], response_model=None)
     router.add_api_route("/evidence/{digest}", evidence, methods=["GET"], response_model=None)
     return router
 

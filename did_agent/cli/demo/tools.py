@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,8 @@ class Bearer(httpx2.Auth):
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def auth_flow(self, request: httpx2.Request):  # type: ignore[no-untyped-def]  # the generator type is the library's
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Add the token."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
 
@@ -85,7 +86,7 @@ async def call(resource: str, auth: httpx2.Auth, tool: str, arguments: Mapping[s
     return Outcome(allowed=not result.is_error, text=text)
 
 
-async def status_of(resource: str, auth: httpx2.Auth, headers: Callable[[httpx2.Response], None]) -> int:
+async def status_of(resource: str, auth: httpx2.Auth) -> int:
     """Send one bare `tools/list` and return the HTTP status, for refusals that come before MCP."""
     async with httpx2.AsyncClient(auth=auth, trust_env=False, timeout=30) as http:
         response = await http.post(
@@ -93,5 +94,4 @@ async def status_of(resource: str, auth: httpx2.Auth, headers: Callable[[httpx2.
             json={"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}},
             headers={"Accept": "application/json, text/event-stream"},
         )
-        headers(response)
         return response.status_code

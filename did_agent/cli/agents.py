@@ -1,0 +1,103 @@
+"""`did-agent agent …`: onboard, look at, suspend, resume and retire agents."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, Literal
+
+import click
+
+from did_agent.agent import Agent
+from did_agent.cli.deployment import Deployment
+from did_agent.cli.output import emit, json_option, table
+from did_agent.errors import NotFound
+from did_agent.wallet import Wallet
+
+COLUMNS: Final = ("name", "state", "did", "sponsor")
+
+
+@click.group()
+def agent() -> None:
+    """Create, list and change agents."""
+
+
+@agent.command()
+@click.argument("name")
+@click.option("--sponsor", required=True, help="Who answers for this agent.")
+@click.option("--description", default="", help="What it is for.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where users are sent back to after consent.")
+@json_option
+@click.pass_obj
+def create(  # noqa: PLR0913  # options of one command
+    at: Deployment, name: str, sponsor: str, description: str, redirect_uris: tuple[str, ...], as_json: bool
+) -> None:
+    """Register an agent, make its key in the wallet here, and enrol it."""
+    made = asyncio.run(_create(at, name, sponsor, description, redirect_uris))
+    emit(made, as_json=as_json, text=f"{made['name']} is {made['state']} as {made['did']}")
+
+
+async def _create(at: Deployment, name: str, sponsor: str, description: str, uris: tuple[str, ...]) -> dict[str, Any]:
+    # The key first: if the registration fails it is found again, and no half-enrolled agent is left without a key.
+    wallet = Wallet(at.data / "wallet")
+    held = Agent.load(name, path=wallet.path) if name in wallet.names() else Agent.create(name, path=wallet.path)
+    made = await at.issuer.create_agent(name=name, sponsor=sponsor, description=description, redirect_uris=uris)
+    await held.enrol(at.urls.issuer_url, made["agent_id"], made["enrolment"]["challenge"])
+    return await at.issuer.agent(made["agent_id"])
+
+
+@agent.command("list")
+@click.option("--state", type=click.Choice(["pending", "active", "suspended", "retired"]))
+@json_option
+@click.pass_obj
+def list_agents(at: Deployment, state: str | None, as_json: bool) -> None:
+    """List agents."""
+    found = asyncio.run(at.issuer.agents(**({} if state is None else {"state": state})))
+    emit({"agents": found}, as_json=as_json, text=table(found, COLUMNS))
+
+
+@agent.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(at: Deployment, name: str, as_json: bool) -> None:
+    """Show one agent by name, id or DID."""
+    found = asyncio.run(find_agent(at, name))
+    lines = [f"{key + ':':14}{value}" for key, value in found.items() if value]
+    emit(found, as_json=as_json, text="\n".join(lines))
+
+
+def _change(change: Literal["suspend", "resume", "retire"], words: str) -> None:
+    @agent.command(change, help=words)
+    @click.argument("name")
+    @click.option("--reason", required=True, help="Why; kept in the audit log.")
+    @json_option
+    @click.pass_obj
+    def command(at: Deployment, name: str, reason: str, as_json: bool) -> None:
+        changed = asyncio.run(_changed(at, name, change, reason))
+        heard = "verifiers have heard" if changed["propagated"] else "the bridge has not heard yet; it will be told"
+        emit(changed, as_json=as_json, text=f"{changed['name']} is {changed['state']}; {heard}")
+
+
+async def _changed(
+    at: Deployment, name: str, change: Literal["suspend", "resume", "retire"], reason: str
+) -> dict[str, Any]:
+    found = await find_agent(at, name)
+    return await at.issuer.change_agent(found["agent_id"], change, reason=reason)
+
+
+_change("suspend", "Stop an agent for now; everything it holds is refused until it is resumed.")
+_change("resume", "Let a suspended agent act again.")
+_change("retire", "End an agent, for good.")
+
+
+async def find_agent(at: Deployment, name: str) -> dict[str, Any]:
+    """Return an agent by name, id or DID.
+
+    Raises: NotFound.
+    """
+    if name.startswith(("did:", "urn:")):
+        return await at.issuer.agent(name)
+    found = await at.issuer.agents(name=name)
+    if not found:
+        raise NotFound(f"there is no agent called {name}")
+    return found[0]

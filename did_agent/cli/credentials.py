@@ -1,0 +1,105 @@
+"""`did-agent cred …`: grant, list, revoke and check capability credentials."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import click
+
+from did_agent.agent import Agent
+from did_agent.cli.agents import find_agent
+from did_agent.cli.deployment import Deployment
+from did_agent.cli.inspection import verify_file
+from did_agent.cli.output import emit, json_option, table
+from did_agent.errors import InvalidParameter, NotFound
+from did_agent.wallet import Wallet
+
+COLUMNS: Final = ("id", "agent", "state", "valid_until", "tools")
+
+
+@click.group()
+def cred() -> None:
+    """Issue, list and revoke capability credentials."""
+
+
+@cred.command()
+@click.argument("agent")
+@click.option("--resource", required=True, help="Exact identifier of the MCP server, such as http://127.0.0.1:8405/mcp.")
+@click.option("--tool", "tools", multiple=True, required=True, help="A tool the agent may call; repeat for more.")
+@click.option("--valid", "valid_seconds", default=86_400, show_default=True, help="Seconds it is valid.")
+@click.option("--max-depth", default=1, show_default=True, help="How often it may be handed on.")
+@json_option
+@click.pass_obj
+def issue(  # noqa: PLR0913  # options of one command
+    at: Deployment, agent: str, resource: str, tools: tuple[str, ...], valid_seconds: int, max_depth: int, as_json: bool
+) -> None:
+    """Grant tools at a resource to an agent; kept in the wallet if its key is here."""
+    capability = {"resource": [resource], "tools": {tool: {} for tool in tools}}
+    issued = asyncio.run(_issue(at, agent, capability, valid_seconds, max_depth))
+    emit(issued, as_json=as_json, text=f"issued {issued['id']} until {issued['validUntil']}")
+
+
+async def _issue(
+    at: Deployment, name: str, capability: dict[str, Any], valid_seconds: int, max_depth: int
+) -> dict[str, Any]:
+    found = await find_agent(at, name)
+    answer = await at.issuer.issue_credential(
+        found["agent_id"], capabilities=[capability], valid_seconds=valid_seconds, max_depth=max_depth
+    )
+    wallet = Wallet(at.data / "wallet")
+    if found["name"] in wallet.names():
+        Agent.load(found["name"], path=wallet.path).add_credential(answer["credential"])
+    issued: dict[str, Any] = answer["credential"]
+    return issued
+
+
+@cred.command("list")
+@click.option("--agent", help="Only this agent's, by name, id or DID.")
+@click.option("--state", type=click.Choice(["active", "revoked", "expired"]))
+@json_option
+@click.pass_obj
+def list_credentials(at: Deployment, agent: str | None, state: str | None, as_json: bool) -> None:
+    """List credentials, newest first."""
+    found = asyncio.run(_list(at, agent, state))
+    shown = [{**row, "tools": _tools(row["credential"])} for row in found]
+    emit({"credentials": found}, as_json=as_json, text=table(shown, COLUMNS))
+
+
+async def _list(at: Deployment, name: str | None, state: str | None) -> list[dict[str, Any]]:
+    filters = {} if state is None else {"state": state}
+    if name is not None:
+        filters["agent"] = (await find_agent(at, name))["agent_id"]
+    return await at.issuer.credentials(**filters)
+
+
+@cred.command()
+@click.argument("identifier", required=False)
+@click.option("--agent", help="Revoke every active credential of this agent instead.")
+@click.option("--reason", required=True, help="Why; kept in the audit log.")
+@json_option
+@click.pass_obj
+def revoke(at: Deployment, identifier: str | None, agent: str | None, reason: str, as_json: bool) -> None:
+    """Revoke a credential, and with it every token made from it."""
+    if (identifier is None) == (agent is None):
+        raise InvalidParameter("name one credential, or --agent")
+    done = asyncio.run(_revoke(at, identifier, agent, reason))
+    words = [
+        f"revoked {row['id']}; " + ("verifiers have heard" if row["propagated"] else "the bridge will be told")
+        for row in done
+    ]
+    emit({"revoked": done}, as_json=as_json, text="\n".join(words))
+
+
+async def _revoke(at: Deployment, identifier: str | None, name: str | None, reason: str) -> list[dict[str, Any]]:
+    ids = [identifier] if identifier is not None else [row["id"] for row in await _list(at, name, "active")]
+    if not ids:
+        raise NotFound(f"{name} has no active credential")
+    return [await at.issuer.revoke_credential(one, reason=reason) for one in ids]
+
+
+cred.add_command(verify_file, "verify")
+
+
+def _tools(document: dict[str, Any]) -> list[str]:
+    return sorted({tool for entry in document["credentialSubject"]["capability"] for tool in entry["tools"]})

@@ -1,0 +1,94 @@
+"""`did-agent doctor`: looks at everything a deployment needs and says what to do about what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import click
+import httpx2
+
+from did_agent.adapters.http import peer_client
+from did_agent.adapters.keystore import load_key
+from did_agent.cli.deployment import OPERATOR, PARTIES, Deployment
+from did_agent.cli.output import OK, REFUSED, emit, grid, json_option
+from did_agent.clock import system_clock
+from did_agent.errors import DidAgentError, Misconfigured
+
+MAX_SKEW: Final = 30  # s between this clock and a party's
+_OLDEST: Final = (3, 11)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    says: str
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def doctor(at: Deployment, as_json: bool) -> None:
+    """Check the set-up of this machine and the parties it talks to."""
+    findings = [*_machine(), *_folder(at), *asyncio.run(_parties(at))]
+    rows = [{"what": one.what, "ok": one.ok, "says": one.says} for one in findings]
+    text = grid([("ok " if one.ok else "NO ", one.what, one.says) for one in findings])
+    emit({"findings": rows}, as_json=as_json, text=text)
+    sys.exit(OK if all(one.ok for one in findings) else REFUSED)
+
+
+def _machine() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding(what="Python", ok=sys.version_info >= _OLDEST, says=version)
+
+
+def _folder(at: Deployment) -> Iterator[Finding]:
+    if not at.data.exists():
+        yield Finding(what="data folder", ok=False, says=f"{at.data} is missing: run `did-agent init`")
+        return
+    try:
+        trust = at.trust
+        says = f"{len(trust.issuers)} issuers, {len(trust.operators)} operators, {len(trust.parties)} parties"
+        yield Finding(what="trust.json", ok=bool(trust.issuers and trust.operators), says=says)
+    except Misconfigured as error:
+        yield Finding(what="trust.json", ok=False, says=error.detail)
+    for name in (OPERATOR, *PARTIES):
+        path = at.data / "keys" / f"{name}.jwk"
+        try:
+            load_key(path)
+            yield Finding(what=f"key {name}", ok=True, says="readable by its owner alone")
+        except DidAgentError as error:
+            yield Finding(what=f"key {name}", ok=False, says=error.detail)
+
+
+async def _parties(at: Deployment) -> list[Finding]:
+    urls = (at.urls.bridge_url, at.urls.issuer_url, at.urls.ledger_url)
+    async with peer_client() as http:
+        found = [await _party(http, url) for url in urls]
+    try:
+        await at.issuer.agents(state="active")
+        found.append(Finding(what="operator", ok=True, says="the issuer knows this operator"))
+    except DidAgentError as error:
+        found.append(Finding(what="operator", ok=False, says=error.detail))
+    return found
+
+
+async def _party(http: httpx2.AsyncClient, url: str) -> Finding:
+    try:
+        response = await http.get(f"{url}/readyz")
+    except httpx2.HTTPError as error:
+        return Finding(what=url, ok=False, says=f"cannot be reached ({type(error).__name__}): run `did-agent up`")
+    if not response.is_success:
+        return Finding(what=url, ok=False, says=f"not ready: {response.status_code}")
+    skew = abs((parsedate_to_datetime(response.headers["date"]).astimezone(UTC) - system_clock()).total_seconds())
+    if skew > MAX_SKEW:
+        return Finding(what=url, ok=False, says=f"its clock differs by {skew:.0f} s: set the clocks")
+    return Finding(what=url, ok=True, says="ready")

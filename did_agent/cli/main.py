@@ -1,0 +1,102 @@
+"""The entry point of `did-agent`: global options, the commands, and what every error ends with."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from did_agent.cli.administration import resource, user
+from did_agent.cli.agents import agent
+from did_agent.cli.auditing import audit
+from did_agent.cli.credentials import cred
+from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
+from did_agent.cli.doctor import doctor
+from did_agent.cli.inspection import token, verify_file
+from did_agent.cli.output import emit, fail, json_option, say
+from did_agent.cli.up import run_alone, running, until_signal
+from did_agent.errors import DidAgentError
+
+DEFAULT_PORT = 8_400
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("did-agent"), prog_name="did-agent")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="DID_AGENT_DATA",
+    default=DEFAULT_DATA,
+    show_default=True,
+    help="Folder of keys, wallet and databases.",
+)
+@click.pass_context
+def cli(context: click.Context, data: Path) -> None:
+    """Verifiable identity for AI agents."""
+    context.obj = Deployment(urls=Urls(), data=data)
+
+
+@cli.command()
+@json_option
+@click.pass_obj
+def init(at: Deployment, as_json: bool) -> None:
+    """Make the keys of a deployment and its trust.json; what exists stays."""
+    trust = initialise(at.data)
+    operator = trust.operators[0] if trust.operators else None
+    emit({"data": str(at.data), "operator": operator}, as_json=as_json, text=f"{at.data} is ready; operator {operator}")
+
+
+@cli.command()
+@click.option("--data", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep everything in.")
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="First port; the parties take those above it.")
+@click.pass_obj
+def up(at: Deployment, folder: Path | None, port: int) -> None:
+    """Run bridge, issuer, ledger and the demo MCP server until Ctrl-C."""
+    asyncio.run(_up(folder or at.data, port))
+
+
+async def _up(data: Path, port: int) -> None:
+    async with running(data, port) as deployment:
+        say("did-agent is up. Stop with Ctrl-C.")
+        for label, url in deployment.urls.model_dump().items():
+            say(f"  {label.removesuffix('_url'):8}{url}")
+        say(f"  data    {data} (you are the operator: its key is in {data / 'keys'})")
+        await until_signal()
+    say("stopped")
+
+
+@cli.command()
+@json_option
+def demo(as_json: bool) -> None:
+    """Walk the whole story on loopback and end."""
+    from did_agent.cli.demo import run
+
+    sys.exit(run(as_json=as_json))
+
+
+def _party_command(name: str, words: str) -> None:
+    @cli.command(name, help=words)
+    @click.option("--bind", envvar="DID_AGENT_BIND", help="Address to listen on instead of the URL's host.")
+    def command(bind: str | None) -> None:
+        asyncio.run(run_alone(name, host=bind))
+
+
+_party_command("bridge", "Run the bridge alone.")
+_party_command("issuer", "Run the issuer alone.")
+_party_command("ledger", "Run the ledger alone.")
+_party_command("urban-bites", "Run the demo MCP server alone.")
+for group in (agent, cred, token, audit, resource, user, doctor):
+    cli.add_command(group)
+cli.add_command(verify_file, "verify")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; errors of this project end with one line, a hint, and their exit code."""
+    try:
+        cli.main(args=None if arguments is None else list(arguments), prog_name="did-agent")
+    except DidAgentError as error:
+        fail(error)

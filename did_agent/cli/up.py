@@ -1,0 +1,109 @@
+"""Runs all parties in one process, found by their entry points; stops them together and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from did_agent.cli.deployment import Deployment, Urls, initialise
+from did_agent.errors import Misconfigured
+
+GROUP: Final = "did_agent.parties"
+DEMO: Final = "urban-bites"
+_URL_OF: Final = {"bridge": "bridge_url", "issuer": "issuer_url", "ledger": "ledger_url", DEMO: "demo_url"}
+
+
+def party(name: str) -> Any:
+    """Return the ASGI app of a party, built from the environment.
+
+    Raises: Misconfigured when it is not installed.
+    """
+    try:
+        create = _entry_point(name).load()
+    except ImportError as error:
+        raise Misconfigured(f"{name} needs more than is installed ({error.name}): pip install 'did-agent[server,mcp]'") from error
+    return create()
+
+
+@asynccontextmanager
+async def running(data: Path, base_port: int) -> AsyncIterator[Deployment]:
+    """Run bridge, issuer, ledger and Urban Bites while the block runs, on ports from `base_port`.
+
+    Raises: Misconfigured, also naming a port that is taken.
+    """
+    from did_agent.adapters.party import listen, serving
+
+    deployment = Deployment(urls=Urls.on_ports_from(base_port), data=data)
+    initialise(data)
+    with contextlib.ExitStack() as stack, _environment(environment_of(deployment)):
+        apps = []
+        for name, attribute in _URL_OF.items():
+            location = urlsplit(getattr(deployment.urls, attribute))
+            listener = listen(location.hostname or "", location.port or 0)
+            stack.callback(listener.close)
+            apps.append((party(name), listener))
+        async with serving(apps):
+            await _register_demo(deployment)
+            yield deployment
+
+
+def environment_of(deployment: Deployment) -> Mapping[str, str]:
+    """Return the settings that make parties part of a deployment."""
+    return {**deployment.urls.environment(), "DID_AGENT_DATA": str(deployment.data), "DID_AGENT_GUARD_NAME": DEMO}
+
+
+async def run_alone(name: str, *, host: str | None) -> None:
+    """Run one party, where its configured URL says, until a signal comes.
+
+    Raises: Misconfigured.
+    """
+    from did_agent.adapters.party import listen, serving
+
+    os.environ.setdefault("DID_AGENT_GUARD_NAME", DEMO)
+    location = urlsplit(getattr(Urls(), _URL_OF[name]))
+    listener = listen(host or location.hostname or "127.0.0.1", location.port or 0)
+    async with serving([(party(name), listener)]):
+        await until_signal()
+
+
+async def until_signal() -> None:
+    """Return when the process is asked to end."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    await asked.wait()
+
+
+async def _register_demo(deployment: Deployment) -> None:
+    module = __import__(_entry_point(DEMO).module, fromlist=["TOOLS"])
+    await deployment.bridge.put_resource(deployment.urls.demo_url, name=module.NAME, tools=module.TOOLS)
+
+
+def _entry_point(name: str) -> EntryPoint:
+    found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
+    if not found:
+        raise Misconfigured(f"no party called {name} is installed")
+    return found[0]
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

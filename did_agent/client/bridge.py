@@ -1,0 +1,131 @@
+"""The bridge as its clients see it: challenges, tokens, revocation, and its administration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx2
+
+from did_agent.adapters.http import peer_client
+from did_agent.client.errors import members_of
+from did_agent.clock import Clock, system_clock
+from did_agent.errors import PeerUnavailable, WrongAudience
+from did_agent.keys.ed25519 import SigningKey
+from did_agent.tokens.client_assertion import make_client_assertion
+
+VP_TYPE: Final = "https://www.w3.org/2018/credentials#VerifiablePresentation"
+ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_TIMEOUT: Final = 15.0  # s; signing in hashes a password
+
+
+class BridgeClient:
+    """Talks to one bridge; `auth` is needed for its administration alone."""
+
+    def __init__(self, url: str, *, auth: httpx2.Auth | None = None, clock: Clock = system_clock) -> None:
+        self.url, self._auth, self._clock = url, auth, clock
+
+    async def challenge(self) -> str:
+        """Return a fresh challenge for a presentation.
+
+        Raises: PeerUnavailable, WrongAudience when the answer names another bridge than the one we asked.
+        """
+        answer = await self._send("POST", "/challenge")
+        # What is signed is addressed to whom we connected to, never to whom an answer names (VCX, section 9).
+        if answer.get("domain") != self.url:
+            raise WrongAudience("the challenge is for another bridge")
+        return str(answer["c_nonce"])
+
+    async def client_credentials(self, key: SigningKey, *, resource: str, scope: str | None = None) -> str:
+        """Return a token for a did:key client on its own.
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        fields = {"grant_type": "client_credentials", "resource": resource, "scope": scope}
+        return await self._token({**fields, **self._assertion(key)})
+
+    async def exchange(
+        self,
+        presentation: Mapping[str, Any],
+        *,
+        resource: str,
+        scope: str | None = None,
+        subject_token: str | None = None,
+    ) -> str:
+        """Return the token a presentation is exchanged for (RFC 8693); with `subject_token` as its next actor.
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        shown = json.dumps(presentation)
+        fields: dict[str, str | None] = {"grant_type": TOKEN_EXCHANGE, "resource": resource, "scope": scope}
+        if subject_token is None:
+            fields |= {"subject_token": shown, "subject_token_type": VP_TYPE}
+        else:
+            fields |= {"subject_token": subject_token, "subject_token_type": ACCESS_TOKEN_TYPE}
+            fields |= {"actor_token": shown, "actor_token_type": VP_TYPE}
+        return await self._token(fields)
+
+    async def redeem_code(  # noqa: PLR0913  # OAuth has many parameters
+        self,
+        key: SigningKey,
+        *,
+        code: str,
+        code_verifier: str,
+        redirect_uri: str,
+        presentation: Mapping[str, Any] | None = None,
+        resource: str | None = None,
+    ) -> str:
+        """Return the token of an authorization code, the actor proven by its presentation.
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        fields: dict[str, str | None] = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "code_verifier": code_verifier,
+            "redirect_uri": redirect_uri,
+            "resource": resource,
+        }
+        if presentation is not None:
+            fields |= {"actor_token": json.dumps(presentation), "actor_token_type": VP_TYPE}
+        return await self._token({**fields, **self._assertion(key)})
+
+    async def revoke(self, key: SigningKey, token: str) -> None:
+        """Revoke a token of this client (RFC 7009).
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        await self._send("POST", "/revoke", data={"token": token, **self._assertion(key)})
+
+    async def put_resource(self, resource: str, *, name: str, tools: Mapping[str, str]) -> dict[str, Any]:
+        """Register a protected resource and its tools in plain words."""
+        return await self._send("PUT", "/resources", json={"resource": resource, "name": name, "tools": dict(tools)})
+
+    async def resources(self) -> list[dict[str, Any]]:
+        """Return the registered resources."""
+        return list((await self._send("GET", "/resources"))["resources"])
+
+    async def put_user(
+        self, username: str, *, password: str, name: str, rights: Mapping[str, Sequence[str]]
+    ) -> dict[str, Any]:
+        """Create or replace a local user with what they may do at each resource."""
+        body = {"password": password, "name": name, "rights": {key: list(tools) for key, tools in rights.items()}}
+        return await self._send("PUT", f"/users/{username}", json=body)
+
+    def _assertion(self, key: SigningKey) -> dict[str, str]:
+        assertion = make_client_assertion(key, audience=self.url, now=self._clock())
+        return {"client_assertion": assertion, "client_assertion_type": ASSERTION_TYPE}
+
+    async def _token(self, fields: Mapping[str, str | None]) -> str:
+        sent = {name: value for name, value in fields.items() if value is not None}
+        return str((await self._send("POST", "/token", data=sent))["access_token"])
+
+    async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        try:
+            async with peer_client(timeout=_TIMEOUT, auth=self._auth) as http:
+                return members_of(await http.request(method, self.url + path, **content))
+        except httpx2.HTTPError as error:
+            raise PeerUnavailable(f"the bridge {self.url}: {type(error).__name__}") from error
