@@ -15,7 +15,7 @@ _KINDS = {"user": "user", "ai_agent": "agent", "service": "service"}
 MAX_EXPLANATION = 500  # characters
 
 
-def bridge_event(
+def bridge_event(  # noqa: PLR0913  # an event has many fields
     identity: Identity,
     *,
     action: str,

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class BridgeSettings(BaseSettings):
-    """Where the bridge keeps its data, and the exact URLs of the deployment: no trailing slash, compared byte by byte."""
+    """Where the bridge keeps its data, and the exact URLs of the deployment: no trailing slash, never normalised."""
 
     model_config = SettingsConfigDict(env_prefix="DID_AGENT_", frozen=True, extra="ignore")
 

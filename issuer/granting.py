@@ -50,7 +50,7 @@ def require_grantable(agent: Agent, capabilities: Sequence[Capability], *, valid
     return agent.did
 
 
-def grant_capabilities(  # noqa: PLR0913  # a credential says many things
+def grant_capabilities(  # a credential says many things
     agent: Agent,
     capabilities: Sequence[Capability],
     *,
@@ -113,7 +113,7 @@ def identify(agent: Agent, *, key: SigningKey, now: datetime) -> dict[str, objec
     return issue(document, key, now=now)
 
 
-def sign_list(  # noqa: PLR0913  # a list says many things
+def sign_list(  # a list says many things
     indices: Sequence[int], *, purpose: str, number: int, key: SigningKey, issuer_url: str, now: datetime
 ) -> dict[str, object]:
     """Return the signed status list in which exactly `indices` are set."""

@@ -44,7 +44,9 @@ class IssuerService:
             name=require_name(new.name),
             sponsor=require_text("sponsor", new.sponsor),
             description=require_text("description", new.description),
-            metadata={require_text("metadata", key): require_text("metadata", new.metadata[key]) for key in new.metadata},
+            metadata={
+                require_text("metadata", key): require_text("metadata", new.metadata[key]) for key in new.metadata
+            },
             redirect_uris=tuple(require_redirect(uri) for uri in new.redirect_uris),
             state="pending",
             did=None,
@@ -97,7 +99,7 @@ class IssuerService:
         self.news.wake_audit()
         return changed, await self.news.push()
 
-    async def issue_credential(  # noqa: PLR0913  # what an operator may say of a grant
+    async def issue_credential(  # what an operator may say of a grant
         self,
         identifier: str,
         capabilities: Sequence[Capability],
@@ -181,7 +183,9 @@ class IssuerService:
         now = self.clock()
         return sign_list(indices, purpose=purpose, number=number, key=self.key, issuer_url=self.url, now=now)
 
-    async def record_refusal(self, error: DidAgentError, *, action: str, target: str | None, by: Operator | None) -> None:
+    async def record_refusal(
+        self, error: DidAgentError, *, action: str, target: str | None, by: Operator | None
+    ) -> None:
         """Record an action that was refused.
 
         Raises: StoreUnavailable; then the refusal is all the more a refusal.
@@ -239,5 +243,3 @@ async def _required(work: Work, identifier: str) -> Agent:
     if agent is None:
         raise NotFound("there is no such agent")
     return agent
-
-

@@ -51,7 +51,7 @@ class GuardParts:
             self._tasks += [asyncio.create_task(_forever(start())) for start in self.background]
 
 
-def compose(  # noqa: PLR0913  # each is one thing a deployment may have to say
+def compose(  # each is one thing a deployment may have to say
     *,
     resource: str,
     bridge: str,
@@ -87,7 +87,7 @@ def compose(  # noqa: PLR0913  # each is one thing a deployment may have to say
     return GuardParts(verifier=verifier, spool=spool, background=background)
 
 
-def token_verifier(  # noqa: PLR0913  # each is one thing a party must say
+def token_verifier(  # each is one thing a party must say
     *, resource: str, bridge: str, key: SigningKey, party: str, audit: Any, clock: Clock
 ) -> tuple[Verifier, RevocationFeed]:
     """Return a verifier of tokens alone, and the feed its owner must keep running; for the parties' own APIs."""
@@ -107,9 +107,7 @@ def token_verifier(  # noqa: PLR0913  # each is one thing a party must say
     return verifier, feed
 
 
-def _door(
-    settings: VerifierSettings, fetcher: GuardedFetcher, spool: Spool, clock: Clock
-) -> PresentationDoor | None:
+def _door(settings: VerifierSettings, fetcher: GuardedFetcher, spool: Spool, clock: Clock) -> PresentationDoor | None:
     if not settings.trusted_issuers:
         return None
     trusted = TrustedIssuers.of(*settings.trusted_issuers)

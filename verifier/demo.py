@@ -88,7 +88,7 @@ def create_app(settings: DemoSettings, **guard: Any) -> Any:
     except ImportError as error:
         raise Misconfigured("Urban Bites needs the MCP SDK: pip install 'did-agent[mcp]'") from error
     restaurant = Restaurant(settings.max_orders)
-    server = MCPServer(NAME)
+    server = MCPServer(NAME, log_level="WARNING")
     for tool in TOOLS:
         server.add_tool(getattr(restaurant, tool), name=tool)
     app = server.streamable_http_app()

@@ -108,7 +108,7 @@ class Verifier:
             )
         )
 
-    async def record(  # noqa: PLR0913  # an event has many fields
+    async def record(  # an event has many fields
         self, admission: Admission, *, action: str, allowed: bool, reason: str, explanation: str, request_id: str
     ) -> None:
         """Record an admitted caller's action that is not a tool call.
@@ -139,9 +139,7 @@ class Verifier:
             expected_audience=self.resource,
             now=now,
         )
-        admission = Admission(
-            caller=caller_from_token(token), form="jwt", token_id=token.id, valid_until=token.expires
-        )
+        admission = Admission(caller=caller_from_token(token), form="jwt", token_id=token.id, valid_until=token.expires)
         await self.revocations.require_live(admission.revocable_ids, now)
         return admission
 
@@ -173,7 +171,7 @@ class Verifier:
             raise Replayed("this presentation was shown before")
         return admission
 
-    def _event(  # noqa: PLR0913  # an event has many fields
+    def _event(  # an event has many fields
         self,
         admission: Admission | None,
         *,

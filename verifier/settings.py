@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,17 +22,17 @@ class VerifierSettings(BaseSettings):
     ledger_url: str | None = None  # exact URL; None keeps the events in the spool
     trusted_issuers: tuple[str, ...] = ()  # DIDs whose credentials are accepted in presentations
     status_max_age: int = Field(default=30, ge=1, le=300)  # s a status list is believed
-    staleness_seconds: int = Field(default=30, ge=15, le=300)  # s of silence of the feed after which nothing is admitted
+    staleness_seconds: int = Field(
+        default=30, ge=15, le=300
+    )  # s of silence of the feed after which nothing is admitted
 
     @classmethod
-    def load(
-        cls, *, data: Path | str | None, trusted_issuers: Sequence[str] | None, ledger: str | None
-    ) -> Self:
+    def load(cls, *, data: Path | str | None, trusted_issuers: Sequence[str] | None, ledger: str | None) -> Self:
         """Return the settings with what the caller says in front; issuers come last from `trust.json`.
 
         Raises: Misconfigured.
         """
-        said = {"data": data, "trusted_issuers": trusted_issuers, "ledger_url": ledger}
+        said: dict[str, Any] = {"data": data, "trusted_issuers": trusted_issuers, "ledger_url": ledger}
         settings = cls(**{name: value for name, value in said.items() if value is not None})
         if trusted_issuers is None and not settings.trusted_issuers:
             trust = load_trust(settings.data / FILE)

@@ -17,8 +17,9 @@ from bridge.adapters import tables
 from bridge.model import AuthorizationRequest, Code, FeedItem, Resource, Session, Spend, TokenRecord, User
 from did_agent.adapters import outbox, sql
 from did_agent.audit.event import AuditEvent
-from did_agent.clock import from_numeric_date, numeric_date
+from did_agent.clock import numeric_date
 from did_agent.encoding import base64url
+from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import StoreUnavailable
 from did_agent.tokens.security_event import EventKind, SecurityEvent
 

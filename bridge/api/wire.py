@@ -1,4 +1,4 @@
-"""OAuth on the wire: requests in, and the one map from errors to the standard's codes (oauth-mcp profile, section 10)."""
+"""OAuth on the wire: requests in, and the one map from errors to the standard's codes."""
 
 from __future__ import annotations
 

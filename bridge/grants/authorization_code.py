@@ -71,7 +71,7 @@ def require_binding(code: Code, shown: Redemption, *, client_id: str, now: datet
     expected = request.redirect_uri if request.redirect_uri_given else None
     if client_id != request.client_id:
         raise BadGrant("the code belongs to another client")
-    if shown.redirect_uri != expected and shown.redirect_uri != request.redirect_uri:
+    if shown.redirect_uri not in (expected, request.redirect_uri):
         raise BadGrant("redirect_uri is not that of the authorization request")
     challenge = base64url.encode(hashlib.sha256(shown.verifier.encode("ascii")).digest())
     if not hmac.compare_digest(challenge, request.code_challenge):

@@ -188,7 +188,7 @@ class Authorization:
         try:
             scopes = ticked_scopes(ticked, self._offered(opened, user)) if allow else frozenset[str]()
             if not allow:
-                raise ConsentDenied("the user said no")
+                raise ConsentDenied("the user said no")  # noqa: TRY301  # recorded below like every other no
         except (ConsentDenied, EmptyGrant) as error:
             await self._record_consent(opened, user, error.code, error.detail, now, request_id)
             return opened.destination.refuse("access_denied", "the user did not allow it")

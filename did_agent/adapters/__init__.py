@@ -1,1 +1,1 @@
-"""Ports made real: files, HTTP, databases and servers.  Modules named `sql`, `outbox`, `web` need `did-agent[server]`."""
+"""Ports made real: files, HTTP, databases and servers.  `sql`, `outbox`, `web` need `did-agent[server]`."""

@@ -29,7 +29,7 @@ _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
 def peer_client(*, timeout: float = TOTAL_TIMEOUT, auth: httpx2.Auth | None = None) -> httpx2.AsyncClient:
-    """Return a client for URLs of our own configuration: no redirects, no proxy from the environment, no cookies kept."""
+    """Return a client for URLs of our own configuration: no redirects, no proxy from the environment."""
     return httpx2.AsyncClient(
         auth=auth,
         timeout=httpx2.Timeout(timeout, connect=CONNECT_TIMEOUT),
@@ -128,7 +128,7 @@ async def _resolve(host: str, port: int) -> str:
 def is_public(address: str) -> bool:
     """Say whether an IP address is globally reachable, looking through IPv4 embedded in IPv6."""
     try:
-        parsed = ipaddress.ip_address(address.split("%")[0])
+        parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     except ValueError:
         return False
     if isinstance(parsed, ipaddress.IPv6Address):

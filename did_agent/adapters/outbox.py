@@ -6,7 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Row, String, Table, Text, delete, insert, select
@@ -52,9 +52,7 @@ def new_event_id() -> str:
 class Delivery:
     """Carries a party's events to the ledger, in order, until the ledger has confirmed them."""
 
-    def __init__(
-        self, engine: AsyncEngine, table: Table, *, ledger_url: str, key: SigningKey, clock: Clock
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, table: Table, *, ledger_url: str, key: SigningKey, clock: Clock) -> None:
         self._engine, self._table, self._ledger_url = engine, table, ledger_url
         self._key, self._clock = key, clock
         self._wake = asyncio.Event()
@@ -101,7 +99,7 @@ class Delivery:
                 delivered = [row.seq for row in rows]
                 await connection.execute(delete(self._table).where(self._table.c.seq.in_(delivered)))
 
-    async def _next_rows(self) -> Sequence[Row[tuple[int, str]]]:
+    async def _next_rows(self) -> Sequence[Row[Any, Any]]:
         query = select(self._table.c.seq, self._table.c.event).order_by(self._table.c.seq).limit(BATCH)
         async with self._engine.connect() as connection:
             return (await connection.execute(query)).all()

@@ -36,7 +36,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def server(app: Any) -> uvicorn.Server:
-    """Return a server for one party: h11 (which refuses what httptools lets through), bounded, and silent about itself."""
+    """Return a server for one party: h11 (which refuses what httptools lets through), bounded, silent about itself."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -54,7 +54,7 @@ def server(app: Any) -> uvicorn.Server:
     )
     quiet = uvicorn.Server(config)
     # Signals belong to whoever runs the loop, not to each of several servers in it.
-    quiet.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # documented way to embed
+    quiet.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # documented way to embed
     return quiet
 
 

@@ -60,7 +60,7 @@ def status_of(error: DidAgentError) -> int:
 
 
 def problem(error: DidAgentError, *, request_id: str) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers and body of an error as RFC 9457 problem details: the public sentence, never the detail."""
+    """Return status, headers and body of an error as RFC 9457 problem details, with its public sentence."""
     status = status_of(error)
     return _problem(status, error.code, error.public, request_id, reveal=_hint(error))
 
@@ -107,7 +107,7 @@ class _Edge:
             await self._app(scope, _replay(body, receive), answer)
         except DidAgentError as error:
             await answer.whole(*problem(error, request_id=request_id))
-        except Exception:  # the outermost handler: what nobody expected must not show its inside (OPS-03)
+        except Exception:  # noqa: BLE001  # the outermost handler: what nobody expected must not show its inside (OPS-03)
             _log.exception("request %s failed", request_id)
             await answer.whole(*_problem(500, "internal_error", "An internal error occurred.", request_id))
 

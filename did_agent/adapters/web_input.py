@@ -165,7 +165,10 @@ def _parameters(*encoded: bytes) -> Parameters:
 def _pairs(encoded: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
-            encoded.decode("ascii"), keep_blank_values=True, strict_parsing=bool(encoded), errors="strict",
+            encoded.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(encoded),
+            errors="strict",
             max_num_fields=MAX_FIELDS,
         )
     except ValueError as error:

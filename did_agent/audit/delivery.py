@@ -46,9 +46,7 @@ def batch_request(
     return f"{ledger_url}/events", headers, body
 
 
-def verify_batch(
-    token: str, body: bytes, *, ledger_url: str, sources: frozenset[str], now: datetime
-) -> VerifiedBatch:
+def verify_batch(token: str, body: bytes, *, ledger_url: str, sources: frozenset[str], now: datetime) -> VerifiedBatch:
     """Return the party that signed for `body`.
 
     Replaying a batch is harmless: the ledger takes an event id once.

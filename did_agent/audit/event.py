@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final, Literal, cast
 
-from did_agent.clock import format_milliseconds, parse_timestamp
+from did_agent.clock import format_milliseconds
 from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.errors import BadEvent, DidAgentError
 
 Decision = Literal["allow", "deny"]

@@ -101,5 +101,3 @@ class _Reader:
         if checkpoint.size > last:
             raise BadLog(f"row {last + 1}: missing before a checkpoint over {checkpoint.size} rows")
         self._covered, self._checkpoints = last, self._checkpoints + 1
-
-

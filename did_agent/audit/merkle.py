@@ -10,7 +10,6 @@ HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256().digest()
 
 
-
 def leaf_hash(entry: bytes) -> bytes:
     """Return the hash of a log entry; the prefix keeps leaves and nodes apart."""
     return hashlib.sha256(b"\x00" + entry).digest()

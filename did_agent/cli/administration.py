@@ -51,7 +51,7 @@ def user() -> None:
 @click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, envvar="DID_AGENT_USER_PASSWORD")
 @json_option
 @click.pass_obj
-def add_user(  # noqa: PLR0913  # options of one command
+def add_user(  # options of one command
     at: Deployment, username: str, name: str, allow: tuple[str, ...], password: str, as_json: bool
 ) -> None:
     """Create or replace a user who can sign in and consent."""

@@ -28,7 +28,7 @@ def agent() -> None:
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where users are sent back to after consent.")
 @json_option
 @click.pass_obj
-def create(  # noqa: PLR0913  # options of one command
+def create(  # options of one command
     at: Deployment, name: str, sponsor: str, description: str, redirect_uris: tuple[str, ...], as_json: bool
 ) -> None:
     """Register an agent, make its key in the wallet here, and enrol it."""

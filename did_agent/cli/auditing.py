@@ -31,7 +31,7 @@ def audit() -> None:
 @click.option("--decision", type=click.Choice(["allow", "deny"]))
 @json_option
 @click.pass_obj
-def tail(  # noqa: PLR0913  # options of one command
+def tail(  # options of one command
     at: Deployment, limit: int, agent: str | None, tool: str | None, decision: str | None, as_json: bool
 ) -> None:
     """Show the newest decisions."""

@@ -25,13 +25,15 @@ def cred() -> None:
 
 @cred.command()
 @click.argument("agent")
-@click.option("--resource", required=True, help="Exact identifier of the MCP server, such as http://127.0.0.1:8405/mcp.")
+@click.option(
+    "--resource", required=True, help="Exact identifier of the MCP server, such as http://127.0.0.1:8405/mcp."
+)
 @click.option("--tool", "tools", multiple=True, required=True, help="A tool the agent may call; repeat for more.")
 @click.option("--valid", "valid_seconds", default=86_400, show_default=True, help="Seconds it is valid.")
 @click.option("--max-depth", default=1, show_default=True, help="How often it may be handed on.")
 @json_option
 @click.pass_obj
-def issue(  # noqa: PLR0913  # options of one command
+def issue(  # noqa: PLR0917  # options of one command
     at: Deployment, agent: str, resource: str, tools: tuple[str, ...], valid_seconds: int, max_depth: int, as_json: bool
 ) -> None:
     """Grant tools at a resource to an agent; kept in the wallet if its key is here."""

@@ -1,4 +1,4 @@
-"""`did-agent verify` and `did-agent token …`: look into credentials, presentations and tokens, and check them offline."""
+"""`did-agent verify` and `did-agent token …`: look into credentials, presentations and tokens, offline."""
 
 from __future__ import annotations
 

@@ -51,7 +51,9 @@ def init(at: Deployment, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--data", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep everything in.")
+@click.option(
+    "--data", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep everything in."
+)
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="First port; the parties take those above it.")
 @click.pass_obj
 def up(at: Deployment, folder: Path | None, port: int) -> None:

@@ -29,7 +29,9 @@ def party(name: str) -> Any:
     try:
         create = _entry_point(name).load()
     except ImportError as error:
-        raise Misconfigured(f"{name} needs more than is installed ({error.name}): pip install 'did-agent[server,mcp]'") from error
+        raise Misconfigured(
+            f"{name} needs more than is installed ({error.name}): pip install 'did-agent[server,mcp]'"
+        ) from error
     return create()
 
 

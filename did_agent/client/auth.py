@@ -8,7 +8,8 @@ from typing import Final
 
 import httpx2
 
-from did_agent.clock import Clock, from_numeric_date, system_clock
+from did_agent.clock import Clock, system_clock
+from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadJOSE
 from did_agent.proof.jwt import unverified_jws
 
@@ -27,7 +28,7 @@ class TokenAuth(httpx2.Auth):
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Refuse: tokens are fetched asynchronously."""
-        raise RuntimeError("use httpx2.AsyncClient with this authentication")
+        raise RuntimeError(f"{request.url}: use httpx2.AsyncClient with this authentication")
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """Add the token; on a 401 try once more with a fresh one."""

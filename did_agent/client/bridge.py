@@ -68,7 +68,7 @@ class BridgeClient:
             fields |= {"actor_token": shown, "actor_token_type": VP_TYPE}
         return await self._token(fields)
 
-    async def redeem_code(  # noqa: PLR0913  # OAuth has many parameters
+    async def redeem_code(  # OAuth has many parameters
         self,
         key: SigningKey,
         *,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from did_agent.clock import parse_timestamp
+from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.errors import BadCredential, Expired, NotYetValid
 
 FUTURE_SKEW: Final = timedelta(seconds=30)  # how far an issuer's clock may be ahead of ours; the end has no grace

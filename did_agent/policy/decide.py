@@ -79,9 +79,7 @@ def is_visible(caller: VerifiedCaller, *, resource: str, tool: str) -> bool:
     return named and entitled and tool_scope(tool) in caller.scopes
 
 
-def grant(
-    requested: frozenset[str] | None, *, limits: Mapping[str, frozenset[str]]
-) -> frozenset[str]:
+def grant(requested: frozenset[str] | None, *, limits: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """Return the scopes that every limit allows; without a request, all that are left (DEL-04).
 
     `limits` names each term (user, agent, resource, previous token) and what it allows.

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from did_agent.clock import from_numeric_date, parse_timestamp
 from did_agent.credential import closed
 from did_agent.credential.chain import MAX_CHAIN
 from did_agent.credential.context import PLAIN_PROFILE
 from did_agent.credential.model import MAX_DELEGATION
 from did_agent.did.resolve import method_key
 from did_agent.encoding.strict_json import parse_object
+from did_agent.encoding.timestamp import from_numeric_date, parse_timestamp
 from did_agent.errors import BadPresentation, TooDeep, WrongAudience, WrongChallenge, WrongKey
 from did_agent.keys.ed25519 import PublicKey
 from did_agent.presentation.model import Expected, SignedPresentation

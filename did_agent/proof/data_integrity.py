@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from did_agent.clock import format_timestamp, parse_timestamp
+from did_agent.clock import format_timestamp
 from did_agent.did.document import Relationship
 from did_agent.did.resolve import method_key
 from did_agent.encoding import multibase
 from did_agent.encoding.digest import sha256
 from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.errors import BadEncoding, BadProof, Expired, NotYetValid, WrongAudience, WrongChallenge, WrongPurpose
 from did_agent.keys.ed25519 import SIGNATURE_BYTES, SigningKey
 

@@ -88,7 +88,8 @@ def verify_jwt(
 
     `find_key` gets header and claims and returns the key of the issuer they name, or raises.
     `expected_issuer` None means that `find_key` decides who may issue (a did:key names itself).
-    Raises: BadJOSE, TooLarge, WrongAlgorithm, WrongType, WrongIssuer, WrongAudience, BadSignature, Expired, NotYetValid.
+    Raises: BadJOSE, TooLarge, WrongAlgorithm, WrongType, WrongIssuer, WrongAudience, BadSignature, Expired,
+    NotYetValid.
     """
     jws, claims = unverified_jws(token, max_bytes=profile.max_bytes)
     if jws.type not in profile.types:

@@ -30,8 +30,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from did_agent.adapters.outbox import outbox_table, record
 from did_agent.adapters.sql import insert_if_absent, transaction
 from did_agent.audit.event import AuditEvent
-from did_agent.clock import from_numeric_date, numeric_date
+from did_agent.clock import numeric_date
 from did_agent.credential.status import Purpose
+from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import StateConflict
 from issuer.model import Agent, Enrolment, Grant, Notice
 

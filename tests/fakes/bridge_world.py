@@ -287,9 +287,7 @@ class World:
         }
         event = SecurityEvent(kind=kind, subject=subject, **(values | changes))
         text = sign_event(event, key=key, kid=f"{did}#{did.removeprefix('did:key:')}")
-        return await self.http.post(
-            "/revocations", content=text, headers={"Content-Type": "application/secevent+jwt"}
-        )
+        return await self.http.post("/revocations", content=text, headers={"Content-Type": "application/secevent+jwt"})
 
     async def events(self) -> list[dict[str, Any]]:
         """Return the audit events that wait for the ledger."""
@@ -453,7 +451,9 @@ class Browser:
         assert answer.status_code == 303
         return await self.get(answer.headers["location"])
 
-    async def consent(self, path: str, *, ticks: Iterable[str] | None = None, decision: str = "allow") -> dict[str, str]:
+    async def consent(
+        self, path: str, *, ticks: Iterable[str] | None = None, decision: str = "allow"
+    ) -> dict[str, str]:
         """Walk login and consent; return the parameters of the authorization response."""
         page = form_of((await self.login(path)).text)
         chosen = [("scope_item", box) for box in (page.boxes if ticks is None else ticks)]

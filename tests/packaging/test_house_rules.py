@@ -56,7 +56,9 @@ def test_every_module_opens_with_its_promise() -> None:
 
 
 def test_no_file_names_a_registry_or_an_index() -> None:
-    hosts = re.compile(rb"(pypi|pythonhosted|npmjs|deb\.debian|registry)\.(org|com|net)|--(extra-)?index-url", re.IGNORECASE)
+    hosts = re.compile(
+        rb"(pypi|pythonhosted|npmjs|deb\.debian|registry)\.(org|com|net)|--(extra-)?index-url", re.IGNORECASE
+    )
     own = Path(__file__).resolve()
     assert [path for path in tracked() if path.is_file() and path != own and hosts.search(path.read_bytes())] == []
 
@@ -85,7 +87,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     # Built from what git tracks or would track, so that local leftovers cannot hide or add a root.
     copy = folder / "source"
     names = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
     ).stdout.decode()
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file():

@@ -30,7 +30,8 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS spent (purpose TEXT NOT NULL, key TEXT NOT NULL, expires INTEGER NOT NULL,
                                   PRIMARY KEY (purpose, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS spent_expires ON spent (expires);
-CREATE TABLE IF NOT EXISTS waiting (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, event TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS waiting (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+                                    event TEXT NOT NULL);
 """
 _log: Final = logging.getLogger("did_agent.spool")
 

@@ -87,9 +87,7 @@ def denied(decision: Decision, operation: Operation, metadata: ResourceMetadata)
         scope = tool_scope(operation.tool or "")
         challenge = _challenge(metadata, error="insufficient_scope", scope=scope)
         answer = _error(403, operation.id, NOT_ALLOWED, decision.explanation)
-        return Answer(
-            status=403, headers={**answer.headers, "WWW-Authenticate": challenge}, body=answer.body
-        )
+        return Answer(status=403, headers={**answer.headers, "WWW-Authenticate": challenge}, body=answer.body)
     result = {
         "resultType": "complete",
         "isError": True,

@@ -38,7 +38,7 @@ MAX_SESSIONS: Final = 10_000  # sessions of the older wires whose owner is remem
 _SINGLE: Final = (b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id", b"content-type")
 
 
-def protect(  # noqa: PLR0913  # each is one thing a deployment may have to say
+def protect(  # each is one thing a deployment may have to say
     app: Any,
     *,
     resource: str,
@@ -133,7 +133,7 @@ class Guard:
         )
         return method_denied(operation), operation
 
-    async def _pass_on(  # noqa: PLR0913  # the three ASGI arguments and what was found out
+    async def _pass_on(  # the three ASGI arguments and what was found out
         self, scope: Scope, receive: Any, send: Any, *, body: bytes, admission: Admission, operation: Operation | None
     ) -> None:
         # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).

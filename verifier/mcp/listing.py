@@ -36,9 +36,9 @@ def _filter_message(raw: bytes, is_visible: IsVisible) -> bytes:
         message: Any = parse_json(raw, max_bytes=MAX_LISTING)
     except DidAgentError:
         return b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"the list of tools could not be read"}}'
-    result = message.get("result") if isinstance(message, dict) else None
+    result: Any = message.get("result") if isinstance(message, dict) else None
     tools = result.get("tools") if isinstance(result, dict) else None
-    if isinstance(tools, list):
+    if isinstance(tools, list) and isinstance(result, dict):
         result["tools"] = _visible(tools, is_visible)
         if "cacheScope" in result:
             result["cacheScope"] = "private"  # or a shared cache would show one caller's list to another

@@ -1,4 +1,4 @@
-"""Which operation a Streamable HTTP request asks for, read from its body and held against its headers (MCP 2026-07-28)."""
+"""Which operation a Streamable HTTP request asks for, read from its body and held against its headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from did_agent.errors import InvalidParameter
 FIRST_VERSION_WITH_HEADERS: Final = "2026-07-28"  # from here on Mcp-Method and Mcp-Name must agree with the body
 # What an admitted caller may ask without a capability; everything else needs one, and only tools have any.
 OPEN_METHODS: Final = frozenset(
-    {"initialize", "server/discover", "ping", "tools/list", "resources/list", "prompts/list", "resources/templates/list"}
+    {
+        "initialize",
+        "server/discover",
+        "ping",
+        "tools/list",
+        "resources/list",
+        "prompts/list",
+        "resources/templates/list",
+    }
 )
 _BASE64_PREFIX: Final = "=?base64?"
 _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}

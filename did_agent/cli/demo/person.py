@@ -86,4 +86,4 @@ def _fill(form: Form, *, username: str, password: str) -> list[tuple[str, str]]:
 
 
 def _encode(pairs: list[tuple[str, str]]) -> bytes:
-    return str(httpx2.QueryParams(pairs)).encode()
+    return str(httpx2.QueryParams([*pairs])).encode()

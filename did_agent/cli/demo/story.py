@@ -61,6 +61,7 @@ class _Story:
         self._agents: dict[str, Agent] = {}
         self._credentials: dict[str, str] = {}  # agent name -> id of its capability credential
         self._password = secrets.token_urlsafe(18)
+        self._ledger = deployment.ledger  # one client, one token: reading the log must not lengthen it
         self._user_token = ""
 
     async def onboard(self) -> None:
@@ -76,7 +77,9 @@ class _Story:
             await agent.enrol(self._stage.urls.issuer_url, created["agent_id"], created["enrolment"]["challenge"])
             self._tell.step(f"{name} made a key, proved possession", short_did(agent.did))
             capability = {"resource": [self._resource], "tools": {tool: {} for tool in tools}}
-            issued = await self._stage.issuer.issue_credential(created["agent_id"], capabilities=[capability], max_depth=1)
+            issued = await self._stage.issuer.issue_credential(
+                created["agent_id"], capabilities=[capability], max_depth=1
+            )
             agent.add_credential(issued["credential"])
             self._agents[name], self._credentials[name] = agent, issued["credential"]["id"]
             self._tell.step(f"{name} holds a credential for", ", ".join(tools))
@@ -91,9 +94,7 @@ class _Story:
 
     async def stock_client(self) -> None:
         self._tell.chapter(3, "The unmodified MCP SDK client finds its way from the server's URL alone")
-        provider = stock_provider(
-            self._agents["inventory-agent"], resource=self._resource, issuer=self._bridge
-        )
+        provider = stock_provider(self._agents["inventory-agent"], resource=self._resource, issuer=self._bridge)
         await self._allowed(provider, "list_menu", {})
 
     async def delegated(self) -> None:
@@ -128,14 +129,10 @@ class _Story:
     async def agent_to_agent(self) -> None:
         self._tell.chapter(5, "Agent to agent: a narrower capability, signed by the agent that hands it on")
         giver, taker = self._agents["ordering-assistant"], self._agents["delivery-agent"]
-        child = giver.delegate(
-            taker.did, resource=self._resource, tools={"assign_delivery": {}}, valid_seconds=900
-        )
+        child = giver.delegate(taker.did, resource=self._resource, tools={"assign_delivery": {}}, valid_seconds=900)
         taker.add_credential(child)
         self._tell.step("ordering-assistant signs for delivery-agent", "assign_delivery only, 15 min")
-        token = await taker.token(
-            self._bridge, self._resource, subject_token=self._user_token
-        )
+        token = await taker.token(self._bridge, self._resource, subject_token=self._user_token)
         act = _claims(token)["act"]
         nested = act["sub"] == taker.did and act["act"]["sub"] == giver.did
         self._tell.step("nested act", f"{short_did(taker.did)} ◂ {short_did(giver.did)} ◂ smith", as_told=nested)
@@ -164,7 +161,9 @@ class _Story:
         agent = self._agents["inventory-agent"]
         token = await agent.token(self._bridge, self._resource)
         await self._allowed(Bearer(token), "list_menu", {})
-        revoked = await self._stage.issuer.revoke_credential(self._credentials["inventory-agent"], reason="demonstration")
+        revoked = await self._stage.issuer.revoke_credential(
+            self._credentials["inventory-agent"], reason="demonstration"
+        )
         self._tell.step("the operator revokes the credential", str(revoked["state"]))
         status = await status_of(self._resource, Bearer(token))
         self._tell.step("the very next call with the token", f"HTTP {status}", as_told=status == 401)
@@ -210,7 +209,7 @@ class _Story:
         rows: list[dict[str, Any]] = []
         for _ in range(_PATIENCE):
             size = len(rows)
-            rows = await self._stage.ledger.events(limit="500", newest="true")
+            rows = await self._ledger.events(limit="500", newest="true")
             if rows and len(rows) == size:
                 break
             await asyncio.sleep(_DELIVERY_STEP)
