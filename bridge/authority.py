@@ -97,10 +97,9 @@ def granted_scopes(
     unknown = (requested or frozenset()) - resource.scopes.keys()
     if unknown:
         raise EmptyGrant(f"the resource has no scope {min(unknown)[:80]}")
-    limits = {"resource": frozenset(resource.scopes), **(earlier or {})}
+    limits = {"resource": frozenset(resource.scopes), **(earlier or {}), "agent": scopes_of(agent)}
     if user is not None:
         limits["user"] = user
-    limits["agent"] = scopes_of(agent)
     return grant(requested, limits=limits)
 
 
