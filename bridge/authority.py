@@ -1,4 +1,4 @@
-"""What credentials let an agent do at a resource: read from a presentation or from the issuer's registry."""
+"""What credentials let an agent do at a resource, and what of it is granted (DEL-04)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bridge.model import TOKEN_SECONDS, Agent, Authority, Resource
-from did_agent.credential.capability import Capability, covered_by, scopes_of, tool_scope
+from did_agent.credential.capability import Capability, covered_by, scopes_of
 from did_agent.credential.chain import VerifiedChain, verify_chain
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.digest import digest_uri
@@ -31,22 +31,29 @@ def require_active(agent: Agent | None) -> Agent:
     return agent
 
 
-def registered_chains(agent: Agent, *, now: datetime, trusted: TrustedIssuers) -> tuple[VerifiedChain, ...]:
+def registered_chains(agent: Agent, *, now: datetime, trusted: TrustedIssuers) -> list[VerifiedChain]:
     """Return the agent's own root credentials that hold now; the registry's word alone is not enough.
 
     Credentials on behalf of somebody are left out: an agent that authenticates as itself speaks for itself.
     """
-    chains = [chain for document in agent.credentials if (chain := _root(document, agent.did, now, trusted))]
-    newest_first = sorted(chains, key=lambda chain: (chain.valid_until, chain.leaf.id), reverse=True)
-    return tuple(newest_first)
+    chains = []
+    for document in agent.credentials:
+        try:
+            chain = verify_chain([document], holder=agent.did, now=now, trusted=trusted, max_depth=0)
+        except DidAgentError:
+            continue  # e.g. it ended between the registry's look and ours, or is of another kind
+        if chain.on_behalf_of is None:
+            chains.append(chain)
+    return sorted(chains, key=lambda chain: (chain.valid_until, chain.leaf.id), reverse=True)
 
 
-def choose_resource(requested: Sequence[str], capabilities: Sequence[Capability]) -> str:
-    """Return the one resource the token is for; without a request, the only one the capabilities name.
+def choose_resource(requested: Sequence[str], chains: Sequence[VerifiedChain]) -> str:
+    """Return the one resource the token is for; without a request, the only one the credentials name.
 
     Raises: UnknownResource.
     """
-    named = frozenset(requested) or frozenset(name for held in capabilities for name in held.resources)
+    held = {name for chain in chains for capability in chain.capabilities for name in capability.resources}
+    named = frozenset(requested) or held
     if len(named) != 1:
         raise UnknownResource("exactly one resource is needed: a token is for one audience")
     return next(iter(named))
@@ -69,14 +76,12 @@ def within(capabilities: Sequence[Capability], previous: Sequence[Capability]) -
     """Return what of `capabilities` the previous holder had too, tool by tool and argument by argument (DEL-05)."""
     kept = []
     for held in capabilities:
-        tools = {
-            name: arguments
+        single = {
+            name: Capability(resources=held.resources, tools={name: arguments}, limits=held.limits)
             for name, arguments in held.tools.items()
-            if any(
-                covered_by(Capability(resources=held.resources, tools={name: arguments}, limits=held.limits), one)
-                for one in previous
-            )
         }
+        covered = {name for name, one in single.items() if any(covered_by(one, wider) for wider in previous)}
+        tools = {name: arguments for name, arguments in held.tools.items() if name in covered}
         if tools:
             kept.append(Capability(resources=held.resources, tools=tools, limits=held.limits))
     return tuple(kept)
@@ -90,7 +95,7 @@ def granted_scopes(
     user: frozenset[str] | None = None,
     earlier: Mapping[str, frozenset[str]] | None = None,
 ) -> frozenset[str]:
-    """Return requested ∩ resource ∩ user ∩ agent ∩ earlier terms (consent, previous token): DEL-04.
+    """Return requested ∩ resource ∩ earlier terms (consent, previous token) ∩ agent ∩ user.
 
     Raises: EmptyGrant naming the term that left nothing, or a scope the resource does not have.
     """
@@ -98,19 +103,9 @@ def granted_scopes(
     if unknown:
         raise EmptyGrant(f"the resource has no scope {min(unknown)[:80]}")
     limits = {"resource": frozenset(resource.scopes), **(earlier or {}), "agent": scopes_of(agent)}
-    if user is not None:
-        limits["user"] = user
-    return grant(requested, limits=limits)
+    return grant(requested, limits=limits if user is None else {**limits, "user": user})
 
 
-def scopes_for_tools(tools: Sequence[str]) -> frozenset[str]:
-    """Return the scopes of tools by name."""
-    return frozenset(tool_scope(tool) for tool in tools)
-
-
-def _root(document: Mapping[str, object], holder: str, now: datetime, trusted: TrustedIssuers) -> VerifiedChain | None:
-    try:
-        chain = verify_chain([document], holder=holder, now=now, trusted=trusted, max_depth=0)
-    except DidAgentError:
-        return None  # e.g. it ended between the registry's look and ours, or is of another kind
-    return chain if chain.on_behalf_of is None else None
+def token_end(now: datetime, *bounds: datetime) -> datetime:
+    """Return when a token ends: after five minutes, or with the first of what it was made from."""
+    return min(now + timedelta(seconds=TOKEN_SECONDS), *bounds)

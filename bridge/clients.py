@@ -1,10 +1,9 @@
-"""Client authentication at the token endpoint: `private_key_jwt` with a did:key, and nothing else (RFC 7523bis)."""
+"""Client authentication: `private_key_jwt` with a did:key, and nothing else (RFC 7523bis)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.model import OAuthRequest, Spend
 from did_agent.errors import ClientNotAuthenticated, InvalidParameter, Malformed, MissingParameter, VerificationError
@@ -14,8 +13,7 @@ from did_agent.tokens.client_assertion import verify_client_assertion
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(NamedTuple):
     """A client that proved its key; believed only once `spend` was consumed."""
 
     did: str
@@ -45,12 +43,8 @@ def authenticate_client(request: OAuthRequest, *, issuer: str, now: datetime) ->
     if request.get("client_id") not in (None, verified.client_id):
         raise ClientNotAuthenticated("client_id is not the subject of the assertion")
     # Spent by issuer and jti, never by the text: one signature can be written twice (TOK-14).
-    spend = Spend(
-        purpose="client_assertion",
-        key=f"{verified.client_id} {verified.id}",
-        expires=verified.expires + timedelta(seconds=SKEW),
-    )
-    return Client(did=verified.client_id, spend=spend)
+    key = f"{verified.client_id} {verified.id}"
+    return Client(verified.client_id, Spend("client_assertion", key, verified.expires + timedelta(seconds=SKEW)))
 
 
 def require_client(client: Client | None) -> Client:

@@ -1,23 +1,21 @@
-"""From a grant to the claims of an access token (RFC 9068), never longer-lived than what it was made from."""
+"""From a grant to the signed access token (RFC 9068)."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 
-from bridge.model import Grant, Identity, TokenRecord
-from did_agent.errors import TooLarge
+from bridge.model import Grant, Identity
+from did_agent.errors import TooLarge, WrongKey
+from did_agent.keys.ed25519 import PublicKey
 from did_agent.proof.jose import MAX_TOKEN
-from did_agent.tokens.access_token import MAX_CREDENTIALS, AccessToken, encode_access_token
+from did_agent.proof.jwt import unverified_jws
+from did_agent.tokens.access_token import MAX_CREDENTIALS, AccessToken, encode_access_token, verify_access_token
 
 
-def new_token_id() -> str:
-    """Return a fresh `jti`."""
-    return secrets.token_urlsafe(18)
-
-
-def access_token(grant: Grant, *, identity: Identity, token_id: str, now: datetime) -> AccessToken:
-    """Return what the token of `grant` says."""
+def access_token(grant: Grant, *, identity: Identity, now: datetime) -> AccessToken:
+    """Return what the token of `grant` says, under a fresh `jti`."""
     digest = grant.authority.digest
     return AccessToken(
         issuer=identity.issuer,
@@ -27,7 +25,7 @@ def access_token(grant: Grant, *, identity: Identity, token_id: str, now: dateti
         client_id=grant.client_id,
         issued_at=now,
         expires=grant.expires,
-        id=token_id,
+        id=secrets.token_urlsafe(18),
         scopes=grant.scopes,
         actors=grant.actors,
         capabilities=grant.authority.capabilities,
@@ -43,21 +41,24 @@ def sign(token: AccessToken, *, identity: Identity) -> str:
 
     Raises: TooLarge when no resource could read it.
     """
-    if len(token.credential_ids) > MAX_CREDENTIALS:
-        raise TooLarge(f"the token would name more than {MAX_CREDENTIALS} credentials")
     text = encode_access_token(token, key=identity.token_key, kid=identity.kid)
-    if len(text) > MAX_TOKEN:
-        raise TooLarge(f"the token would have more than {MAX_TOKEN} bytes; ask for fewer tools")
+    if len(text) > MAX_TOKEN or len(token.credential_ids) > MAX_CREDENTIALS:
+        raise TooLarge("the token would be larger than resources read; ask for fewer tools")
     return text
 
 
-def token_record(token: AccessToken, *, parent_id: str | None) -> TokenRecord:
-    """Return what the bridge keeps of a token."""
-    return TokenRecord(
-        id=token.id,
-        client_id=token.client_id,
-        subject=token.subject,
-        resource=token.audience,
-        expires=token.expires,
-        parent_id=parent_id,
+def verify_own(text: str, *, identity: Identity, audience: str | None, now: datetime) -> AccessToken:
+    """Return a token that we issued, for `audience`, or for any when that is None.
+
+    Raises: what `verify_access_token` raises.
+    """
+
+    def find_key(header: Mapping[str, object], _claims: Mapping[str, object]) -> PublicKey:
+        if header.get("kid") != identity.kid:
+            raise WrongKey("kid is not a key of this bridge")
+        return identity.token_key.public
+
+    unverified = unverified_jws(text)[1].get("aud") if audience is None else audience
+    return verify_access_token(
+        text, find_key=find_key, expected_issuer=identity.issuer, expected_audience=str(unverified), now=now
     )

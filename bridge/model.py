@@ -1,11 +1,11 @@
-"""What the bridge knows: resources, agents, people, authorization requests, codes, tokens (OAuth 2.1, RFC 8693)."""
+"""What the bridge knows: resources, agents, people, authorization requests, codes, grants (OAuth 2.1, RFC 8693)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, NamedTuple
 
 from did_agent.credential.capability import Capability
 from did_agent.keys.ed25519 import SigningKey
@@ -23,12 +23,10 @@ ISSUER_ADMIN: Final = "issuer:admin"
 REGISTRY_READ: Final = "registry:read"
 AUDIT_READ: Final = "audit:read"
 
-GrantType = Literal["client_credentials", "authorization_code", "token_exchange"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who this bridge is: its issuer string, its own DID, and the keys behind both."""
+    """Who this bridge is."""
 
     issuer: str
     did: str
@@ -51,13 +49,12 @@ class Resource:
 class Agent:
     """An agent as the issuer's registry describes it at this moment."""
 
-    agent_id: str
     did: str
     name: str
     state: str
     sponsor: str
     redirect_uris: tuple[str, ...]
-    credentials: tuple[Mapping[str, object], ...]  # active capability credentials, not yet verified
+    credentials: tuple[Mapping[str, object], ...]  # active ones, not yet verified
 
     @property
     def is_active(self) -> bool:
@@ -97,14 +94,13 @@ class Session:
 class AuthorizationRequest:
     """A checked authorization request: its redirect may be trusted, its resource is ours."""
 
-    client_id: str
+    client_id: str  # the agent; it is also the actor (DEL-01)
     redirect_uri: str
-    redirect_uri_given: bool  # then the token request must repeat it (OAuth 2.1, 4.1.3)
+    redirect_uri_given: bool  # then the token request must repeat it
     state: str | None
     resource: str
     scopes: frozenset[str] | None
     code_challenge: str
-    requested_actor: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +112,12 @@ class Code:
     username: str
     scopes: frozenset[str]  # what the user ticked
     expires: datetime
-    used: bool = False
-    token_id: str | None = None  # the token it was redeemed for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spend:
-    """A single-use value to be consumed in the transaction that ends the request."""
+class Spend(NamedTuple):
+    """A single-use value, to be consumed in the transaction that ends the request."""
 
-    purpose: Literal["client_assertion", "challenge", "presentation"]
+    purpose: str  # client_assertion, challenge, presentation or code
     key: str
     expires: datetime
 
@@ -142,63 +135,36 @@ class Authority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A decision to issue: everything the token will say, and everything its making consumes."""
+    """A decision to issue: everything the token will say, and what it was made from."""
 
-    type: GrantType
+    type: str
     client_id: str
     subject: str
     subject_profile: SubjectProfile
-    actors: tuple[str, ...]
+    actors: tuple[str, ...] = ()
     resource: str
     scopes: frozenset[str]
     authority: Authority
-    entitlements: frozenset[str] | None
+    entitlements: frozenset[str] | None = None
     credential_ids: tuple[str, ...]  # of this and all earlier hops
     expires: datetime
-    code: str | None = None  # digest of the code it redeems
-    parent_id: str | None = None  # jti of the token it came from
-
-    @property
-    def policy(self) -> str:
-        """Mode of the decision, as audit events carry it."""
-        return "intersection" if self.subject_profile == "user" else "agent_only"
+    made_from: str | None = None  # digest of the code, or `jti` of the token, that it came from
 
     @property
     def dependencies(self) -> frozenset[str]:
         """Everything whose end must end this token too (DESIGN 8)."""
-        parent = {self.parent_id} if self.parent_id else set()
-        return frozenset({self.client_id, self.subject, *self.actors, *self.credential_ids, *parent})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRecord:
-    """What the bridge remembers of a token it issued."""
-
-    id: str
-    client_id: str
-    subject: str
-    resource: str
-    expires: datetime
-    parent_id: str | None
-    revoked: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedItem:
-    """One entry of the revocation feed, signed once."""
-
-    seq: int
-    token: str
+        names = (self.client_id, self.subject, self.made_from, *self.actors, *self.credential_ids)
+        return frozenset(filter(None, names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthRequest:
-    """A request to the token or authorization endpoint as it came: parameters once each, nothing believed."""
+    """A request to the token or authorization endpoint as it came: nothing of it is believed."""
 
-    parameters: Mapping[str, str]  # without empty values, which mean absent (OAuth 2.1, 3.2)
-    resources: tuple[str, ...]  # `resource` and `audience`, the two that may repeat
+    parameters: Mapping[str, str]  # once each, without empty values, which mean absent (OAuth 2.1, 3.2)
+    resources: tuple[str, ...]  # every `resource` and `audience`
     authorization: bool  # whether an Authorization header came
-    request_id: str | None
+    request_id: str
 
     def get(self, name: str) -> str | None:
         """Return a parameter, or None when it is absent."""

@@ -1,7 +1,8 @@
-"""Presentations as they travel in OAuth parameters: detect the form, ask, judge, and what must then be spent."""
+"""Presentations as they travel in OAuth parameters: read, judged, and with the value that must then be spent."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,66 +10,58 @@ from typing import Final
 from bridge.challenges import require_challenge
 from bridge.model import CHALLENGE_SECONDS, MAX_ACTORS, Spend
 from did_agent.credential.chain import VerifiedChain
+from did_agent.credential.status import VerifiedStatusList
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding import base64url
 from did_agent.errors import BadEncoding, BadPresentation
-from did_agent.presentation.model import Asked, Expected, VerifiedPresentation
-from did_agent.presentation.verify import ask, judge
+from did_agent.presentation.model import Asked, Expected
+from did_agent.presentation.verify import ask
+from did_agent.presentation.verify import judge as judge_presentation
 
 # The class IRI of the W3C: no registry has a URI for presentations, and nobody can reassign this one.
-__all__ = ["JWT_TYPE", "PRESENTATION_TYPES", "VP_TYPE", "Shown", "expected_here", "judge", "read", "shown"]
-
 VP_TYPE: Final = "https://www.w3.org/2018/credentials#VerifiablePresentation"
 JWT_TYPE: Final = "urn:ietf:params:oauth:token-type:jwt"
-PRESENTATION_TYPES: Final = frozenset({VP_TYPE, JWT_TYPE})
+PRESENTATION_TYPES: Final = (VP_TYPE, JWT_TYPE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A presentation that holds, its chain, and the single-use value that must be consumed with it."""
+    """A presentation that holds: who proved their key, with which chain, and what is consumed with it."""
 
-    presentation: VerifiedPresentation
+    holder: str
     chain: VerifiedChain
     spend: Spend
 
-    @property
-    def holder(self) -> str:
-        """The agent that proved its key."""
-        return self.presentation.holder
 
-
-def expected_here(*, issuer: str, trusted: TrustedIssuers, now: datetime) -> Expected:
-    """Return what this bridge demands: made for its issuer string, fresh, at most four delegations deep."""
-    return Expected(audience=frozenset({issuer}), now=now, trusted=trusted, max_depth=MAX_ACTORS, challenge="jti")
-
-
-def read(token: str, expected: Expected, *, challenge_key: bytes) -> Asked:
-    """Return a presentation that stands offline and answers a challenge of ours, if it answers one.
+def read(token: str, *, issuer: str, trusted: TrustedIssuers, challenge_key: bytes, now: datetime) -> Asked:
+    """Return a presentation for this bridge that stands offline and answers a challenge of ours, if it answers one.
 
     Raises: WrongChallenge and what `ask` raises.
     """
+    expected = Expected(
+        audience=frozenset({issuer}), now=now, trusted=trusted, max_depth=MAX_ACTORS, challenge="jti"
+    )
     asked = ask(_text(token), expected)
     # A vp+jwt of at most a minute may stand on its jti; everything else answers us.
     if asked.signed.challenge is not None:
-        require_challenge(asked.signed.challenge, challenge_key, now=expected.now)
+        require_challenge(asked.signed.challenge, challenge_key, now=now)
     return asked
 
 
-def shown(presentation: VerifiedPresentation) -> Shown:
-    """Return a judged presentation with what it spends.
+def judge(asked: Asked, statuses: Mapping[str, VerifiedStatusList]) -> Shown:
+    """Return what was shown; a challenge is spent by itself: it was given out once and is answered once.
 
-    A challenge is spent itself, not with its holder: it was given out once and is answered once.
-    Raises: BadPresentation.
+    Raises: Revoked, Suspended, StatusUnavailable, BadPresentation.
     """
-    if presentation.chain is None:
+    verified = judge_presentation(asked, statuses)
+    if verified.chain is None:
         raise BadPresentation("the presentation shows no credential")
-    if presentation.challenge is not None:
-        # Kept for the life of the challenge after the latest moment at which it could have been made.
-        expires = presentation.replay_until + timedelta(seconds=CHALLENGE_SECONDS)
-        spend = Spend(purpose="challenge", key=presentation.challenge, expires=expires)
+    if verified.challenge is None:
+        spend = Spend("presentation", verified.replay_key, verified.replay_until)
     else:
-        spend = Spend(purpose="presentation", key=presentation.replay_key, expires=presentation.replay_until)
-    return Shown(presentation=presentation, chain=presentation.chain, spend=spend)
+        until = verified.replay_until + timedelta(seconds=CHALLENGE_SECONDS)
+        spend = Spend("challenge", verified.challenge, until)
+    return Shown(holder=verified.holder, chain=verified.chain, spend=spend)
 
 
 def _text(token: str) -> str:

@@ -9,11 +9,11 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from bridge.authority import granted_scopes
-from bridge.model import TOKEN_SECONDS, Authority, Code, Grant, OAuthRequest, Resource, User
+from bridge.authority import granted_scopes, token_end
+from bridge.model import Authority, Code, Grant, OAuthRequest, Resource, User
 from bridge.presentations import PRESENTATION_TYPES
 from did_agent.encoding import base64url
 from did_agent.errors import ActorMismatch, BadGrant, InvalidParameter, MissingParameter
@@ -29,8 +29,6 @@ class Redemption:
     code: str  # digest of the value
     verifier: str
     redirect_uri: str | None
-    resources: tuple[str, ...]
-    scopes: frozenset[str] | None
     actor_token: str | None
 
 
@@ -39,7 +37,7 @@ def code_digest(value: str) -> str:
     return base64url.encode(hashlib.sha256(value.encode()).digest())
 
 
-def parse(request: OAuthRequest, *, scopes: frozenset[str] | None) -> Redemption:
+def parse(request: OAuthRequest) -> Redemption:
     """Return what the request shows.
 
     Raises: MissingParameter, InvalidParameter.
@@ -53,25 +51,19 @@ def parse(request: OAuthRequest, *, scopes: frozenset[str] | None) -> Redemption
     if kind is not None and (actor_token is None or kind not in PRESENTATION_TYPES):
         raise InvalidParameter("actor_token_type is not known here, or comes without actor_token")
     return Redemption(
-        code=code_digest(code),
-        verifier=verifier,
-        redirect_uri=request.get("redirect_uri"),
-        resources=request.resources,
-        scopes=scopes,
-        actor_token=actor_token,
+        code=code_digest(code), verifier=verifier, redirect_uri=request.get("redirect_uri"), actor_token=actor_token
     )
 
 
 def require_binding(code: Code, shown: Redemption, *, client_id: str, now: datetime) -> None:
-    """Return when the request comes from where the code was sent (OAU-02).
+    """Return when the code comes from where it was sent (OAU-02).
 
     Raises: BadGrant.
     """
     request = code.request
-    expected = request.redirect_uri if request.redirect_uri_given else None
     if client_id != request.client_id:
         raise BadGrant("the code belongs to another client")
-    if shown.redirect_uri not in (expected, request.redirect_uri):
+    if shown.redirect_uri != request.redirect_uri and (shown.redirect_uri or request.redirect_uri_given):
         raise BadGrant("redirect_uri is not that of the authorization request")
     challenge = base64url.encode(hashlib.sha256(shown.verifier.encode("ascii")).digest())
     if not hmac.compare_digest(challenge, request.code_challenge):
@@ -80,40 +72,44 @@ def require_binding(code: Code, shown: Redemption, *, client_id: str, now: datet
         raise BadGrant("the code has expired")
 
 
-def require_actor(code: Code, *, client_id: str, holder: str | None) -> None:
-    """Return when the caller, the actor that proved itself and the one consented to are the same (DEL-01, DEL-02).
+def require_actor(code: Code, *, holder: str) -> None:
+    """Return when the actor that proved itself is the one consented to, and the caller (DEL-01, DEL-02).
 
     Raises: ActorMismatch.
     """
-    if (holder or client_id) != code.request.requested_actor or client_id != code.request.requested_actor:
+    if holder != code.request.client_id:
         raise ActorMismatch("the proven actor is not the one the user consented to")
 
 
 def judge(
-    code: Code, shown: Redemption, *, user: User | None, resource: Resource, authority: Authority, now: datetime
+    code: Code,
+    *,
+    requested: frozenset[str] | None,
+    user: User | None,
+    resource: Resource,
+    authority: Authority,
+    now: datetime,
 ) -> Grant:
-    """Return the grant of an agent acting for a user: consent ∩ user ∩ agent ∩ resource, worked out anew.
+    """Return the grant of an agent acting for a user: consent ∩ agent ∩ user ∩ resource, worked out anew.
 
     Raises: BadGrant when the account is gone, EmptyGrant naming the empty term.
     """
     if user is None:
         raise BadGrant("the account does not exist any more")
-    entitlements = user.scopes_at(resource.id)
-    scopes = granted_scopes(
-        shown.scopes, resource, agent=authority.capabilities, user=entitlements, earlier={"consent": code.scopes}
-    )
-    actor = code.request.requested_actor
+    entitlements, consent = user.scopes_at(resource.id), {"consent": code.scopes}
     return Grant(
         type="authorization_code",
         client_id=code.request.client_id,
         subject=user.username,
         subject_profile="user",
-        actors=(actor,),
+        actors=(code.request.client_id,),
         resource=resource.id,
-        scopes=scopes,
+        scopes=granted_scopes(
+            requested, resource, agent=authority.capabilities, user=entitlements, earlier=consent
+        ),
         authority=authority,
         entitlements=entitlements,
         credential_ids=authority.credential_ids,
-        expires=min(now + timedelta(seconds=TOKEN_SECONDS), authority.valid_until),
-        code=code.digest,
+        expires=token_end(now, authority.valid_until),
+        made_from=code.digest,
     )

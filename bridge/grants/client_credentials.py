@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from bridge.authority import authority_at, granted_scopes
-from bridge.model import TOKEN_SECONDS, Authority, Grant, Resource
+from bridge.authority import authority_at, granted_scopes, token_end
+from bridge.model import Authority, Grant, Resource
 from did_agent.errors import EmptyGrant
+from did_agent.policy.decide import grant
 
 
 def judge_agent(
@@ -21,13 +22,11 @@ def judge_agent(
         client_id=did,
         subject=did,
         subject_profile="ai_agent",
-        actors=(),
         resource=resource.id,
         scopes=granted_scopes(requested, resource, agent=authority.capabilities),
         authority=authority,
-        entitlements=None,
         credential_ids=authority.credential_ids,
-        expires=min(now + timedelta(seconds=TOKEN_SECONDS), authority.valid_until),
+        expires=token_end(now, authority.valid_until),
     )
 
 
@@ -36,21 +35,17 @@ def judge_operator(did: str, *, requested: frozenset[str] | None, resource: Reso
 
     Raises: EmptyGrant.
     """
-    if not resource.built_in:
-        raise EmptyGrant("nothing is left after the rights of the operator: it has none at this resource")
-    served = frozenset(resource.scopes)
-    if requested is not None and not requested <= served:
-        raise EmptyGrant(f"the resource has no scope {min(requested - served)[:80]}")
+    served = frozenset(resource.scopes) if resource.built_in else frozenset[str]()
+    if requested is not None and not requested <= resource.scopes.keys():
+        raise EmptyGrant("the resource has no such scope")
     return Grant(
         type="client_credentials",
         client_id=did,
         subject=did,
         subject_profile="service",
-        actors=(),
         resource=resource.id,
-        scopes=requested or served,
+        scopes=grant(requested, limits={"operator": served}),
         authority=authority_at(resource.id, (), now=now),
-        entitlements=None,
         credential_ids=(),
-        expires=now + timedelta(seconds=TOKEN_SECONDS),
+        expires=token_end(now, now.max.replace(tzinfo=now.tzinfo)),
     )

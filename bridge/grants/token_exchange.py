@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, NamedTuple
 
-from bridge.authority import granted_scopes, within
-from bridge.model import MAX_ACTORS, TOKEN_SECONDS, Authority, Grant, OAuthRequest, Resource, User
+from bridge.authority import granted_scopes, token_end, within
+from bridge.model import MAX_ACTORS, Authority, Grant, OAuthRequest, Resource, User
 from bridge.presentations import JWT_TYPE, PRESENTATION_TYPES, VP_TYPE, Shown
-from did_agent.errors import (
-    ActorUnauthorized,
-    ChainBroken,
-    DepthExceeded,
-    InvalidParameter,
-    MissingParameter,
-    WrongType,
-)
+from did_agent import errors
 from did_agent.policy.admission import actors_of, principal_of
 from did_agent.proof.jose import parse_compact
 from did_agent.tokens.access_token import AccessToken
@@ -26,8 +19,7 @@ ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"
 SUBJECT_TYPES: Final = (VP_TYPE, JWT_TYPE, ACCESS_TOKEN_TYPE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(NamedTuple):
     """What is exchanged: a presentation alone, or one of our tokens with the presentation of the next actor."""
 
     presentation: str
@@ -42,23 +34,23 @@ def parse(request: OAuthRequest) -> Exchange:
     subject, kind = request.get("subject_token"), request.get("subject_token_type")
     actor, actor_kind = request.get("actor_token"), request.get("actor_token_type")
     if subject is None or kind is None:
-        raise MissingParameter("subject_token and subject_token_type are required")
+        raise errors.MissingParameter("subject_token and subject_token_type are required")
     if (actor is None) != (actor_kind is None):
-        raise InvalidParameter("actor_token and actor_token_type come together")
+        raise errors.InvalidParameter("actor_token and actor_token_type come together")
     if request.get("requested_token_type") not in (None, ACCESS_TOKEN_TYPE):
-        raise InvalidParameter("only access tokens are issued")
+        raise errors.InvalidParameter("only access tokens are issued")
     if kind not in SUBJECT_TYPES:
-        raise InvalidParameter("subject_token_type is not known here")
+        raise errors.InvalidParameter("subject_token_type is not known here")
     if _is_presentation(subject, kind):
         if actor is not None:
-            raise InvalidParameter("a presentation as subject_token speaks for itself: no actor_token")
-        return Exchange(presentation=subject, token=None)
+            raise errors.InvalidParameter("a presentation as subject_token speaks for itself: no actor_token")
+        return Exchange(subject, None)
     # Exchange without an actor would be impersonation, which is never done here (DEL-14).
-    if actor is None:
-        raise MissingParameter("actor_token is required: who acts next must prove itself")
+    if actor is None or actor_kind is None:
+        raise errors.MissingParameter("actor_token is required: who acts next must prove itself")
     if actor_kind not in PRESENTATION_TYPES or not _is_presentation(actor, actor_kind):
-        raise InvalidParameter("actor_token must be a presentation: a direct proof of the actor")
-    return Exchange(presentation=actor, token=subject)
+        raise errors.InvalidParameter("actor_token must be a presentation: a direct proof of the actor")
+    return Exchange(actor, subject)
 
 
 def judge_presentation(
@@ -89,7 +81,7 @@ def judge_presentation(
         authority=authority,
         entitlements=entitlements,
         credential_ids=authority.credential_ids,
-        expires=min(now + timedelta(seconds=TOKEN_SECONDS), authority.valid_until),
+        expires=token_end(now, authority.valid_until),
     )
 
 
@@ -108,10 +100,10 @@ def judge_next_hop(
     Raises: ActorUnauthorized, ChainBroken, DepthExceeded, EmptyGrant.
     """
     actors = next_actors(subject, shown)
-    is_user = subject.subject_profile == "user"
     rights = user.scopes_at(resource.id) if user else frozenset()
-    entitlements = rights & (subject.entitlements or frozenset()) if is_user else None
+    entitlements = None if subject.entitlements is None else rights & subject.entitlements
     narrowed = replace(authority, capabilities=within(authority.capabilities, subject.capabilities))
+    previous = {"previous token": subject.scopes}
     return Grant(
         type="token_exchange",
         client_id=shown.holder,
@@ -120,17 +112,13 @@ def judge_next_hop(
         actors=actors,
         resource=resource.id,
         scopes=granted_scopes(
-            requested,
-            resource,
-            agent=narrowed.capabilities,
-            user=entitlements,
-            earlier={"previous token": subject.scopes},
+            requested, resource, agent=narrowed.capabilities, user=entitlements, earlier=previous
         ),
         authority=narrowed,
         entitlements=entitlements,
         credential_ids=tuple(dict.fromkeys((*authority.credential_ids, *subject.credential_ids))),
-        expires=min(now + timedelta(seconds=TOKEN_SECONDS), authority.valid_until, subject.expires),
-        parent_id=subject.id,
+        expires=token_end(now, authority.valid_until, subject.expires),
+        made_from=subject.id,
     )
 
 
@@ -140,34 +128,31 @@ def next_actors(subject: AccessToken, shown: Shown) -> tuple[str, ...]:
     Only who acts in the token now, or whom that agent gave a credential, may act next (DEL-03).
     Raises: ActorUnauthorized, ChainBroken, DepthExceeded.
     """
-    current = subject.actors[0] if subject.actors else subject.subject
     if subject.subject_profile == "service" or (subject.subject_profile == "user" and not subject.actors):
-        raise ActorUnauthorized("nobody can act for this subject")
+        raise errors.ActorUnauthorized("nobody can act for this subject")
     if shown.chain.on_behalf_of not in (None, subject.subject):
-        raise ActorUnauthorized("the credential was given on behalf of somebody else")
+        raise errors.ActorUnauthorized("the credential was given on behalf of somebody else")
+    current, leaf = (*subject.actors, subject.subject)[0], shown.chain.leaf
     if shown.holder == current and subject.actors:
         return subject.actors
-    leaf = shown.chain.leaf
     if leaf.depth == 0 or leaf.issuer != current:
-        raise ActorUnauthorized("the agent acting now did not delegate to this one")
+        raise errors.ActorUnauthorized("the agent acting now did not delegate to this one")
     if shown.holder in (subject.subject, *subject.actors):
-        raise ChainBroken("an agent would stand twice in the chain")
+        raise errors.ChainBroken("an agent would stand twice in the chain")
     return _bounded((shown.holder, *subject.actors))
 
 
 def _bounded(actors: tuple[str, ...]) -> tuple[str, ...]:
     if len(actors) > MAX_ACTORS:
-        raise DepthExceeded(f"more than {MAX_ACTORS} actors")
+        raise errors.DepthExceeded(f"more than {MAX_ACTORS} actors")
     return actors
 
 
 def _is_presentation(token: str, kind: str) -> bool:
-    if kind == VP_TYPE:
-        return True
-    if kind == ACCESS_TOKEN_TYPE:
-        return False
+    if kind in (VP_TYPE, ACCESS_TOKEN_TYPE):
+        return kind == VP_TYPE
     # `jwt` says no more than that it is one; its JOSE type decides (RFC 8693, section 3).
     typ = parse_compact(token).type
     if typ not in ("vp+jwt", "at+jwt"):
-        raise WrongType("a JWT of this type is not exchanged here")
+        raise errors.WrongType("a JWT of this type is not exchanged here")
     return typ == "vp+jwt"

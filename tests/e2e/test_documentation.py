@@ -1,0 +1,128 @@
+"""Every snippet of the documentation runs, in the order of its page, against parties on their default ports."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from documents import ROOT, Snippet, pages, snippets
+from processes import COMMAND, Up
+
+PRELUDES = {"README.md": "from mcp.server.mcpserver import MCPServer\nserver = MCPServer('Readme')\n"}
+KNOWN_LANGUAGES = {"", "sh", "console", "python"}
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+RUNNABLE = [page for page in pages() if any(one.language in ("console", "python") for one in snippets(page))]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which `make up` runs with its defaults."""
+    folder = tmp_path_factory.mktemp("home")
+    up = Up(folder / ".did-agent", base=8_400).start()
+    yield folder
+    up.stop()
+
+
+def environment() -> dict[str, str]:
+    own = {key: value for key, value in os.environ.items() if not key.startswith("DID_AGENT_")}
+    return {**own, "PYTHONPATH": str(ROOT)}
+
+
+def run(snippet: Snippet, home: Path) -> None:
+    where = f"{name(snippet.path)}:{snippet.line}"
+    if snippet.language == "python":
+        code = PRELUDES.get(name(snippet.path), "") + snippet.text
+        commands = [[sys.executable, "-c", code]]
+    else:
+        assert snippet.commands, f"{where} holds no command"
+        commands = [[*COMMAND, *shlex.split(line)[1:]] for line in snippet.commands]
+        assert all(line.startswith("did-agent ") for line in snippet.commands), where
+    for command in commands:
+        done = subprocess.run(command, cwd=home, env=environment(), capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{where}\n{command[-1][:200]}\n{done.stdout}\n{done.stderr}"
+        if "delete_order" in str(command[-1]):
+            assert "may not call delete_order" in done.stdout
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=name)
+def test_the_snippets_of_a_page_run_in_order(page: Path, home: Path) -> None:
+    for snippet in snippets(page):
+        if snippet.language in ("console", "python"):
+            run(snippet, home)
+
+
+@pytest.mark.parametrize("page", pages(), ids=name)
+def test_links_and_commands_of_a_page_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        assert target.startswith("http") or (page.parent / target).exists(), f"{name(page)} links to {target}"
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for snippet in snippets(page):
+        assert snippet.language in KNOWN_LANGUAGES, f"{name(page)}:{snippet.line}"
+        for used in re.findall(r"^make ([a-z]+)", snippet.text, re.MULTILINE):
+            assert used in targets
+
+
+@pytest.mark.parametrize("example", ["01_quickstart", "03_delegate"])
+def test_an_example_runs(example: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / f"{example}.py")],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "True" in done.stdout
+    assert "False" in done.stdout
+
+
+def test_the_guard_example_answers_a_registered_agent(home: Path) -> None:
+    server = subprocess.Popen(
+        [sys.executable, str(ROOT / "examples" / "02_protect_an_mcp_server.py")],
+        cwd=home,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    steps = [
+        'did-agent resource add http://127.0.0.1:8406/mcp --name Greeter --tool "greet=Greet somebody"',
+        "did-agent agent create greeter --sponsor Docs",
+        "did-agent cred issue greeter --resource http://127.0.0.1:8406/mcp --tool greet",
+    ]
+    client = """
+import asyncio, httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from did_agent import Agent
+place = "http://127.0.0.1:8406/mcp"
+async def main():
+    auth = Agent.load("greeter").auth(place, bridge="http://127.0.0.1:8400")
+    async with httpx2.AsyncClient(auth=auth) as http, Client(streamable_http_client(place, http_client=http)) as server:
+        print((await server.call_tool("greet", {"name": "Ada"})).content[0].text)
+asyncio.run(main())
+"""
+    try:
+        for step in steps:
+            subprocess.run([*COMMAND, *shlex.split(step)[1:]], cwd=home, env=environment(), check=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", client], cwd=home, env=environment(), capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("Hello Ada! did:key:z6Mk")
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)
