@@ -68,7 +68,7 @@ def authority_at(resource: str, chains: Sequence[VerifiedChain], *, now: datetim
         credential_ids=tuple(name for chain in useful for name in chain.credential_ids),
         documents=documents,
         digest=digest_uri(canonicalize([dict(document) for document in documents])) if documents else None,
-        valid_until=min((chain.valid_until for chain in useful), default=now + timedelta(seconds=TOKEN_SECONDS)),
+        valid_until=min((chain.valid_until for chain in useful), default=token_end(now)),
     )
 
 
@@ -108,4 +108,4 @@ def granted_scopes(
 
 def token_end(now: datetime, *bounds: datetime) -> datetime:
     """Return when a token ends: after five minutes, or with the first of what it was made from."""
-    return min(now + timedelta(seconds=TOKEN_SECONDS), *bounds)
+    return min((now + timedelta(seconds=TOKEN_SECONDS), *bounds))

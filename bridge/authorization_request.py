@@ -9,7 +9,7 @@ from typing import Final
 from bridge.grants.authorization_code import CHALLENGE_FORM
 from bridge.model import Agent, AuthorizationRequest, OAuthRequest
 from bridge.redirects import require_redirect_uri
-from did_agent.errors import InvalidParameter
+from did_agent.errors import EmptyGrant, InvalidParameter
 
 MAX_STATE: Final = 1_024  # characters
 _STATE: Final = re.compile(r"[ -~]*")
@@ -43,12 +43,12 @@ class Destination:
 def parse_scope(text: str | None) -> frozenset[str] | None:
     """Return the scopes of a `scope` parameter; None when it is absent.
 
-    Raises: InvalidParameter.
+    Raises: EmptyGrant: what cannot be read names nothing.
     """
     if text is None:
         return None
     if not _SCOPE.fullmatch(text):
-        raise InvalidParameter("scope is not a list of scope tokens")
+        raise EmptyGrant("scope is not a list of scope tokens")
     return frozenset(text.split(" "))
 
 
@@ -100,5 +100,4 @@ def make_request(
         resource=resource,
         scopes=scopes,
         code_challenge=parameters.get("code_challenge") or "",
-        requested_actor=destination.agent.did,
     )

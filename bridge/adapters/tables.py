@@ -1,90 +1,66 @@
-"""The bridge's tables; times are seconds since the epoch, secrets are digests."""
+"""The bridge's tables; times are seconds since the epoch, secrets are digests, structures are JSON."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text
 
 from did_agent.adapters.outbox import outbox_table
 from did_agent.adapters.sql import single_use_table
+
+DIGEST: Final = 64  # characters of a digest or a `jti`
+NAME: Final = 2_048  # characters of an identifier somebody else chose
 
 metadata: Final = MetaData()
 outbox: Final = outbox_table(metadata, "bridge")
 single_use: Final = single_use_table(metadata, "bridge")
 
+
+def _key(name: str, length: int = DIGEST) -> Column[str]:
+    return Column(name, String(length), primary_key=True)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _owner() -> Column[str]:
+    return Column("username", String(128), nullable=False, index=True)
+
+
+def _time(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, index=True)
+
+
 resources: Final = Table(
-    "bridge_resources",
-    metadata,
-    Column("id", String(2048), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("scopes", Text, nullable=False),  # JSON: scope -> plain words
-    Column("built_in", Boolean, nullable=False),
+    "bridge_resources", metadata, _key("id", NAME), _text("name"), _text("scopes"), Column("built_in", Boolean)
 )
 users: Final = Table(
-    "bridge_users",
-    metadata,
-    Column("username", String(128), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),
-    Column("rights", Text, nullable=False),  # JSON: resource -> scopes
+    "bridge_users", metadata, _key("username", 128), _text("name"), _text("password_hash"), _text("rights")
 )
-sessions: Final = Table(
-    "bridge_sessions",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("username", String(128), nullable=False, index=True),
-    Column("created", BigInteger, nullable=False),
-    Column("seen", BigInteger, nullable=False),
-)
-login_failures: Final = Table(
-    "bridge_login_failures",
-    metadata,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("username", String(64), nullable=False, index=True),  # digest of what was typed
-    Column("at", BigInteger, nullable=False),
+sessions: Final = Table("bridge_sessions", metadata, _key("digest"), _owner(), _time("created"), _time("seen"))
+login_failures: Final = Table(  # of the digest of what was typed
+    "bridge_login_failures", metadata, Column("seq", Integer, primary_key=True), _owner(), _time("at")
 )
 codes: Final = Table(
-    "bridge_codes",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("username", String(128), nullable=False, index=True),
-    Column("request", Text, nullable=False),  # JSON of the authorization request
-    Column("scopes", Text, nullable=False),
-    Column("expires", BigInteger, nullable=False),
-    Column("used", Boolean, nullable=False),
-    Column("token_id", String(64)),
+    "bridge_codes", metadata, _key("digest"), _owner(), _text("request"), _text("scopes"), _time("expires")
 )
-tokens: Final = Table(
-    "bridge_tokens",
-    metadata,
-    Column("id", String(64), primary_key=True),
-    Column("client_id", String(256), nullable=False),
-    Column("subject", String(2048), nullable=False),
-    Column("resource", String(2048), nullable=False),
-    Column("expires", BigInteger, nullable=False, index=True),
-    Column("parent_id", String(64)),
-)
-# What each token was made from (DESIGN 8): credentials, agents, user, earlier token.
+tokens: Final = Table("bridge_tokens", metadata, _key("id"), _time("expires"))
+# What each token was made from (DESIGN 8): credentials, agents, user, code or earlier token.
 dependencies: Final = Table(
     "bridge_token_dependencies",
     metadata,
-    Column("token_id", String(64), primary_key=True),
-    Column("depends_on", String(2048), primary_key=True),
-    Index("bridge_token_dependencies_on", "depends_on"),
+    _key("token_id"),
+    Column("depends_on", String(NAME), primary_key=True, index=True),
 )
-evidence: Final = Table(
-    "bridge_evidence",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("documents", Text, nullable=False),
-)
+evidence: Final = Table("bridge_evidence", metadata, _key("digest"), _text("documents"))
 feed: Final = Table(
     "bridge_feed",
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", String(64), nullable=False, unique=True),  # digest of issuer and event id
-    Column("token", Text, nullable=False),
+    Column("key", String(DIGEST), nullable=False, unique=True),  # digest of issuer and event id
+    _text("token"),
 )
 # One row.  Appending locks it, so entries become visible in the order of their numbers, without gaps; issuing a
 # token shares the lock, so no token is made from something while its end is being written.
@@ -94,10 +70,4 @@ feed_head: Final = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
 )
-endings: Final = Table(
-    "bridge_endings",
-    metadata,
-    Column("subject", String(2048), primary_key=True),
-    Column("kind", String(32), nullable=False),
-    Column("at", BigInteger, nullable=False),
-)
+endings: Final = Table("bridge_endings", metadata, _key("subject", NAME), _text("kind"), _time("at"))

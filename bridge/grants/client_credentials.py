@@ -47,5 +47,5 @@ def judge_operator(did: str, *, requested: frozenset[str] | None, resource: Reso
         scopes=grant(requested, limits={"operator": served}),
         authority=authority_at(resource.id, (), now=now),
         credential_ids=(),
-        expires=token_end(now, now.max.replace(tzinfo=now.tzinfo)),
+        expires=token_end(now),
     )

@@ -100,8 +100,8 @@ def judge_next_hop(
     Raises: ActorUnauthorized, ChainBroken, DepthExceeded, EmptyGrant.
     """
     actors = next_actors(subject, shown)
-    rights = user.scopes_at(resource.id) if user else frozenset()
-    entitlements = None if subject.entitlements is None else rights & subject.entitlements
+    rights = user.scopes_at(resource.id) & (subject.entitlements or frozenset()) if user else frozenset()
+    entitlements = rights if subject.subject_profile == "user" else None
     narrowed = replace(authority, capabilities=within(authority.capabilities, subject.capabilities))
     previous = {"previous token": subject.scopes}
     return Grant(

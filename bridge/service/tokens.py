@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from bridge import audit_trail, presentations
+from bridge import audit_trail, issuance, presentations
 from bridge.authority import authority_at, choose_resource, registered_chains, require_active
 from bridge.authorization_request import parse_scope
 from bridge.challenges import make_challenge
 from bridge.clients import Client, authenticate_client, require_client
 from bridge.grants import authorization_code, client_credentials, token_exchange
-from bridge.issuance import access_token, new_token_id, sign, token_record
 from bridge.model import Code, Grant, Identity, OAuthRequest, Resource, Spend, User
 from bridge.ports import Registry, Statuses, Store, Transaction
-from bridge.presentations import Shown
-from bridge.service.revocation import announce_tokens
+from bridge.service.revocation import end_tokens
+from did_agent import errors
 from did_agent.clock import Clock
 from did_agent.credential.trust import TrustedIssuers
-from did_agent.errors import (
-    BadGrant,
-    ClientNotAuthenticated,
-    Denied,
-    DidAgentError,
-    Malformed,
-    MissingParameter,
-    Replayed,
-    Revoked,
-    Suspended,
-    UnauthorizedClient,
-    UnknownResource,
-    UnsupportedDetails,
-    UnsupportedGrantType,
-    VerificationError,
-    WrongAudience,
-    WrongChallenge,
-    WrongKey,
-)
-from did_agent.keys.ed25519 import PublicKey
 from did_agent.policy.admission import principal_of
-from did_agent.proof.jwt import unverified_jws
-from did_agent.tokens.access_token import AccessToken, verify_access_token
+from did_agent.tokens.access_token import AccessToken
 
 GRANTS: Final = {
     "client_credentials": "client_credentials",
@@ -57,7 +35,6 @@ class Issued:
     access_token: str
     expires_in: int
     scope: str
-    exchanged: bool
 
 
 @dataclass(slots=True)
@@ -65,11 +42,12 @@ class _Attempt:
     """What became known while judging: spent and recorded together, whatever the outcome."""
 
     request: OAuthRequest
+    now: datetime
     grant: str = ""
+    scopes: frozenset[str] | None = None
     client_id: str | None = None
     spends: list[Spend] = field(default_factory=list)
-    burn: str | None = None  # digest of a code that was shown by the wrong party
-    replayed: str | None = None  # jti that a code was redeemed for before
+    code: Spend | None = None  # a code that was shown and is burnt by a refusal
 
 
 class Tokens:
@@ -98,15 +76,15 @@ class Tokens:
     async def issue(self, request: OAuthRequest) -> Issued:
         """Return a token, or refuse and record why.
 
-        Raises: leaves of Malformed, VerificationError, Denied and Unavailable; `api.oauth_errors` names their codes.
+        Raises: leaves of Malformed, VerificationError, Denied and Unavailable; `api.wire` names their codes.
         """
-        now, attempt = self._clock(), _Attempt(request)
+        attempt = _Attempt(request, self._clock())
         try:
-            return await self._commit(await self._judge(attempt, now), attempt, now)
-        except (Malformed, VerificationError, Denied) as error:
+            return await self._commit(await self._judge(attempt), attempt)
+        except (errors.Malformed, errors.VerificationError, errors.Denied) as error:
             # An unreadable request decided nothing; one that proved something was a decision, and is recorded.
-            if attempt.spends or attempt.burn or not isinstance(error, Malformed):
-                await self._refused(attempt, error, now)
+            if attempt.spends or not isinstance(error, errors.Malformed):
+                await self._refuse(attempt, error)
             raise
 
     async def revoke(self, request: OAuthRequest) -> None:
@@ -118,251 +96,186 @@ class Tokens:
         client = require_client(authenticate_client(request, issuer=self._identity.issuer, now=now))
         text = request.get("token")
         if text is None:
-            raise MissingParameter("token is required")
+            raise errors.MissingParameter("token is required")
         try:
-            token = self._own_token(text, None, now)
-        except (Malformed, VerificationError):
+            token = issuance.verify_own(text, identity=self._identity, audience=None, now=now)
+        except (errors.Malformed, errors.VerificationError):
             token = None
         async with self._store.transaction() as work:
             if token and token.client_id == client.did:
-                await announce_tokens(
-                    work, [token.id], reason="revoked by its client", identity=self._identity, now=now
-                )
-            await _spend(work, client.spend)
-            if token and token.client_id == client.did:
+                await end_tokens(work, [token.id], reason="by its client", identity=self._identity, now=now)
+                said = {"client_id": client.did, "target": token.id, "token_id": token.id, "resource": token.audience}
                 event = audit_trail.bridge_event(
-                    self._identity,
-                    action="token.revoke",
-                    now=now,
-                    explanation="its client asked for it",
-                    client_id=client.did,
-                    target=token.id,
-                    token_id=token.id,
-                    resource=token.audience,
-                    request_id=request.request_id,
+                    self._identity, "token.revoke", "by its client", now=now, request_id=request.request_id, **said
                 )
                 await work.record(event)
+            await _spend(work, client.spend)
         if token and token.client_id != client.did:
-            raise UnauthorizedClient("the token belongs to another client")
+            raise errors.UnauthorizedClient("the token belongs to another client")
 
-    async def _judge(self, attempt: _Attempt, now: datetime) -> Grant:
+    async def _judge(self, attempt: _Attempt) -> Grant:
         request = attempt.request
         grant_type = request.get("grant_type")
         if grant_type is None:
-            raise MissingParameter("grant_type is required")
+            raise errors.MissingParameter("grant_type is required")
         if grant_type not in GRANTS:
-            raise UnsupportedGrantType("the grant is not offered")
+            raise errors.UnsupportedGrantType("the grant is not offered")
         attempt.grant = GRANTS[grant_type]
-        client = authenticate_client(request, issuer=self._identity.issuer, now=now)
+        client = authenticate_client(request, issuer=self._identity.issuer, now=attempt.now)
         if client is not None:
             attempt.client_id = client.did
             attempt.spends.append(client.spend)
         if request.get("authorization_details") is not None:
-            raise UnsupportedDetails("authorization_details come from credentials, not from requests")
-        scopes = parse_scope(request.get("scope"))
+            raise errors.UnsupportedDetails("authorization_details come from credentials, not from requests")
+        attempt.scopes = parse_scope(request.get("scope"))
         if attempt.grant == "client_credentials":
-            return await self._client_credentials(attempt, require_client(client), scopes, now)
+            return await self._client_credentials(attempt, require_client(client))
         if attempt.grant == "authorization_code":
-            return await self._authorization_code(attempt, require_client(client), scopes, now)
-        return await self._token_exchange(attempt, client, scopes, now)
+            return await self._authorization_code(attempt, require_client(client))
+        return await self._token_exchange(attempt, client)
 
-    async def _client_credentials(
-        self, attempt: _Attempt, client: Client, scopes: frozenset[str] | None, now: datetime
-    ) -> Grant:
-        wanted = attempt.request.resources
+    async def _client_credentials(self, attempt: _Attempt, client: Client) -> Grant:
+        wanted, now = attempt.request.resources, attempt.now
         if client.did in self._operators:
-            served = await self._resource(choose_resource(wanted, ()))
-            return client_credentials.judge_operator(client.did, requested=scopes, resource=served, now=now)
+            served, _ = await self._load(choose_resource(wanted, ()))
+            return client_credentials.judge_operator(client.did, requested=attempt.scopes, resource=served, now=now)
         agent = require_active(await self._registry.agent(client.did))
         chains = registered_chains(agent, now=now, trusted=self._trusted)
-        held = [capability for chain in chains for capability in chain.capabilities]
-        resource = await self._resource(choose_resource(wanted, held))
+        resource, _ = await self._load(choose_resource(wanted, chains))
         authority = authority_at(resource.id, chains, now=now)
         return client_credentials.judge_agent(
-            client.did, requested=scopes, resource=resource, authority=authority, now=now
+            client.did, requested=attempt.scopes, resource=resource, authority=authority, now=now
         )
 
-    async def _authorization_code(
-        self, attempt: _Attempt, client: Client, scopes: frozenset[str] | None, now: datetime
-    ) -> Grant:
-        redemption = authorization_code.parse(attempt.request, scopes=scopes)
-        code = await self._bound_code(attempt, redemption, client, now)
-        shown = None if redemption.actor_token is None else await self._actor(attempt, redemption.actor_token, now)
-        # From here on every refusal burns the code: its one use was tried, perhaps by the wrong hands (DEL-02).
-        attempt.burn = code.digest
-        try:
-            authorization_code.require_actor(code, client_id=client.did, holder=shown.holder if shown else None)
-            agent = require_active(await self._registry.agent(client.did))
-        except VerificationError as error:
-            raise BadGrant(f"{error.code}: {error.detail}") from error
-        if not set(attempt.request.resources) <= {code.request.resource}:
-            raise UnknownResource("the code is for another resource")
-        resource, user = await self._resource_and_user(code.request.resource, code.username)
-        chains = (shown.chain,) if shown else registered_chains(agent, now=now, trusted=self._trusted)
-        authority = authority_at(resource.id, chains, now=now)
-        return authorization_code.judge(code, redemption, user=user, resource=resource, authority=authority, now=now)
-
-    async def _bound_code(
-        self, attempt: _Attempt, redemption: authorization_code.Redemption, client: Client, now: datetime
-    ) -> Code:
+    async def _authorization_code(self, attempt: _Attempt, client: Client) -> Grant:
+        now, redemption = attempt.now, authorization_code.parse(attempt.request)
         async with self._store.transaction() as work:
             code = await work.code(redemption.code)
         if code is None:
-            raise BadGrant("the code is not known")
-        if code.used:
-            attempt.replayed = code.token_id
-            raise BadGrant("the code was used before")
-        attempt.burn = code.digest
-        authorization_code.require_binding(code, redemption, client_id=client.did, now=now)
-        attempt.burn = None
-        return code
-
-    async def _actor(self, attempt: _Attempt, token: str, now: datetime) -> Shown:
-        """Return a judged actor presentation; at this door a bad one is a bad grant."""
+            raise errors.BadGrant("the code is not known")
         try:
-            return await self._shown(attempt, token, now)
-        except WrongChallenge:
-            raise  # the client can get a fresh one and come again
-        except (Malformed, VerificationError) as error:
-            raise BadGrant(f"actor_token: {error.code}: {error.detail}") from error
-
-    async def _token_exchange(
-        self, attempt: _Attempt, client: Client | None, scopes: frozenset[str] | None, now: datetime
-    ) -> Grant:
-        exchange = token_exchange.parse(attempt.request)
-        subject = None if exchange.token is None else await self._subject(attempt, exchange.token, now)
-        shown = await self._shown(attempt, exchange.presentation, now)
-        attempt.client_id = shown.holder
-        # The presentation proves the client's key; whatever else names a client must name the same (DEL-01).
-        if {client.did if client else None, attempt.request.get("client_id")} - {None, shown.holder}:
-            raise ClientNotAuthenticated("the client is not the holder of the presentation")
-        require_active(await self._registry.agent(shown.holder))
-        wanted = attempt.request.resources or ((subject.audience,) if subject else ())
-        username = subject.subject if subject else principal_of(shown.chain).id
-        chosen = choose_resource(wanted, shown.chain.capabilities)
-        resource, user = await self._resource_and_user(chosen, username)
-        authority = authority_at(resource.id, (shown.chain,), now=now)
-        if subject is None:
-            return token_exchange.judge_presentation(
-                shown, requested=scopes, resource=resource, authority=authority, user=user, now=now
-            )
-        return token_exchange.judge_next_hop(
-            subject, shown, requested=scopes, resource=resource, authority=authority, user=user, now=now
+            # From here on a refusal burns the code: its one use was tried, perhaps by the wrong hands (DEL-02).
+            attempt.code = _spend_of(code)
+            authorization_code.require_binding(code, redemption, client_id=client.did, now=now)
+            shown = redemption.actor_token and await self._shown(attempt, redemption.actor_token)
+            authorization_code.require_actor(code, holder=shown.holder if shown else client.did)
+            agent = require_active(await self._registry.agent(client.did))
+        except errors.WrongChallenge:
+            attempt.code = None  # the client gets a fresh challenge and comes again
+            raise
+        except (errors.Malformed, errors.VerificationError) as error:
+            raise errors.BadGrant(f"{error.code}: {error.detail}") from error  # at this door all is one grant
+        if not set(attempt.request.resources) <= {code.request.resource}:
+            raise errors.UnknownResource("the code is for another resource")
+        resource, user = await self._load(code.request.resource, code.username)
+        chains = [shown.chain] if shown else registered_chains(agent, now=now, trusted=self._trusted)
+        authority = authority_at(resource.id, chains, now=now)
+        return authorization_code.judge(
+            code, requested=attempt.scopes, user=user, resource=resource, authority=authority, now=now
         )
 
-    async def _subject(self, attempt: _Attempt, text: str, now: datetime) -> AccessToken:
-        resources = attempt.request.resources
-        try:
-            subject = self._own_token(text, resources[0] if len(resources) == 1 else None, now)
-        except WrongAudience as error:
-            raise UnknownResource("a token is exchanged for the resource it was made for") from error
+    async def _token_exchange(self, attempt: _Attempt, client: Client | None) -> Grant:
+        now, exchange = attempt.now, token_exchange.parse(attempt.request)
+        subject = exchange.token and await self._subject(attempt, exchange.token)
+        shown = await self._shown(attempt, exchange.presentation)
+        attempt.client_id = shown.holder
+        # The presentation proves the client's key; whatever else names a client must name the same (DEL-01).
+        if {client and client.did, attempt.request.get("client_id")} - {None, shown.holder}:
+            raise errors.ClientNotAuthenticated("the client is not the holder of the presentation")
+        require_active(await self._registry.agent(shown.holder))
+        username = subject.subject if subject else principal_of(shown.chain).id
+        wanted = (subject.audience,) if subject else attempt.request.resources
+        resource, user = await self._load(choose_resource(wanted, [shown.chain]), username)
+        authority = authority_at(resource.id, [shown.chain], now=now)
+        if subject:
+            return token_exchange.judge_next_hop(
+                subject, shown, requested=attempt.scopes, resource=resource, authority=authority, user=user, now=now
+            )
+        return token_exchange.judge_presentation(
+            shown, requested=attempt.scopes, resource=resource, authority=authority, user=user, now=now
+        )
+
+    async def _subject(self, attempt: _Attempt, text: str) -> AccessToken:
+        wanted = attempt.request.resources
+        subject = issuance.verify_own(text, identity=self._identity, audience=None, now=attempt.now)
+        if not set(wanted) <= {subject.audience}:
+            raise errors.UnknownResource("a token is exchanged for the resource it was made for")
         async with self._store.transaction() as work:
-            record = await work.token(subject.id)
-        if record is None or record.revoked:
-            raise Revoked("the subject token was revoked, or was not recorded here")
+            if not await work.is_standing(subject.id):
+                raise errors.Revoked("the subject token was revoked, or was not recorded here")
         return subject
 
-    async def _shown(self, attempt: _Attempt, token: str, now: datetime) -> Shown:
-        expected = presentations.expected_here(issuer=self._identity.issuer, trusted=self._trusted, now=now)
-        asked = presentations.read(token, expected, challenge_key=self._challenge_key)
-        shown = presentations.shown(presentations.judge(asked, await self._statuses.get(asked.status_urls)))
+    async def _shown(self, attempt: _Attempt, token: str) -> presentations.Shown:
+        asked = presentations.read(
+            token,
+            issuer=self._identity.issuer,
+            trusted=self._trusted,
+            challenge_key=self._challenge_key,
+            now=attempt.now,
+        )
+        shown = presentations.judge(asked, await self._statuses.get(asked.status_urls))
         attempt.spends.append(shown.spend)
         return shown
 
-    def _own_token(self, text: str, audience: str | None, now: datetime) -> AccessToken:
-        if audience is None:
-            _, claims = unverified_jws(text)
-            unverified = claims.get("aud")
-            audience = unverified if isinstance(unverified, str) else ""
-        return verify_access_token(
-            text,
-            find_key=self._token_key,
-            expected_issuer=self._identity.issuer,
-            expected_audience=audience,
-            now=now,
-        )
-
-    def _token_key(self, header: object, _claims: object) -> PublicKey:
-        if not isinstance(header, dict) or header.get("kid") not in (None, self._identity.kid):
-            raise WrongKey("kid is not a key of this bridge")
-        return self._identity.token_key.public
-
-    async def _resource(self, resource_id: str) -> Resource:
-        return (await self._resource_and_user(resource_id, None))[0]
-
-    async def _resource_and_user(self, resource_id: str, username: str | None) -> tuple[Resource, User | None]:
+    async def _load(self, resource_id: str, username: str | None = None) -> tuple[Resource, User | None]:
         async with self._store.transaction() as work:
             resource = await work.resource(resource_id)
             user = None if username is None else await work.user(username)
         if resource is None:
-            raise UnknownResource(f"{resource_id[:200]} is not registered here")
+            raise errors.UnknownResource(f"{resource_id[:200]} is not registered here")
         return resource, user
 
-    async def _commit(self, grant: Grant, attempt: _Attempt, now: datetime) -> Issued:
-        token = access_token(grant, identity=self._identity, token_id=new_token_id(), now=now)
-        text = sign(token, identity=self._identity)
+    async def _commit(self, grant: Grant, attempt: _Attempt) -> Issued:
+        token = issuance.access_token(grant, identity=self._identity, now=attempt.now)
+        text = issuance.sign(token, identity=self._identity)
         async with self._store.transaction() as work:
             await _require_standing(work, grant)
-            for value in attempt.spends:
+            for value in (*attempt.spends, *([attempt.code] if attempt.code else ())):
                 await _spend(work, value)
-            if grant.code is not None and not await work.use_code(grant.code, token_id=token.id):
-                used = await work.code(grant.code)
-                attempt.replayed, attempt.burn = (used.token_id if used else None), None
-                raise BadGrant("the code was used before")
-            await work.add_token(token_record(token, parent_id=grant.parent_id), depends_on=grant.dependencies)
+            await work.add_token(token.id, expires=token.expires, depends_on=grant.dependencies)
             if grant.authority.digest is not None:
                 await work.add_evidence(grant.authority.digest, grant.authority.documents)
-            await work.record(
-                audit_trail.token_issued(
-                    self._identity, grant, token_id=token.id, now=now, request_id=attempt.request.request_id
-                )
+            event = audit_trail.token_issued(
+                self._identity, grant, token_id=token.id, now=attempt.now, request_id=attempt.request.request_id
             )
-        lifetime = int((token.expires - now).total_seconds())
-        return Issued(
-            access_token=text,
-            expires_in=lifetime,
-            scope=" ".join(sorted(token.scopes)),
-            exchanged=grant.type == "token_exchange",
-        )
+            await work.record(event)
+        lifetime = int((token.expires - attempt.now).total_seconds())
+        return Issued(access_token=text, expires_in=lifetime, scope=" ".join(sorted(token.scopes)))
 
-    async def _refused(self, attempt: _Attempt, error: DidAgentError, now: datetime) -> None:
+    async def _refuse(self, attempt: _Attempt, error: errors.DidAgentError) -> None:
         """Record a refusal, spend what was shown, and end what a replayed code had given (OAU-02)."""
+        now = attempt.now
         async with self._store.transaction() as work:
-            if attempt.replayed is not None:
-                await announce_tokens(
-                    work, [attempt.replayed], reason="its code was used again", identity=self._identity, now=now
-                )
+            if attempt.code is not None and not await work.spend(attempt.code):
+                ids = [attempt.code.key]
+                await end_tokens(work, ids, reason="its code was used again", identity=self._identity, now=now)
             for value in attempt.spends:
                 await work.spend(value)
-            if attempt.burn is not None:
-                await work.use_code(attempt.burn, token_id=None)
-            await work.record(
-                audit_trail.token_refused(
-                    self._identity,
-                    error,
-                    client_id=attempt.client_id,
-                    resources=attempt.request.resources,
-                    grant=attempt.grant,
-                    now=now,
-                    request_id=attempt.request.request_id,
-                )
+            event = audit_trail.token_refused(
+                self._identity, error, attempt.request, client_id=attempt.client_id, grant=attempt.grant, now=now
             )
+            await work.record(event)
+
+
+def _spend_of(code: Code) -> Spend:
+    # Remembered a day longer than the code: a replay must still find the tokens it has to end.
+    return Spend("code", code.digest, code.expires + timedelta(days=1))
 
 
 async def _require_standing(work: Transaction, grant: Grant) -> None:
     """Refuse when anything the token would be made from has ended meanwhile (DEL-10)."""
     kind = await work.denied(grant.dependencies)
-    if kind == "agent-suspended":
-        raise Suspended("an agent in the chain is suspended")
     if kind is not None:
-        raise Revoked(f"something the token would be made from has ended: {kind}")
+        error = errors.Suspended if kind == "agent-suspended" else errors.Revoked
+        raise error(f"something the token would be made from has ended: {kind}")
 
 
 async def _spend(work: Transaction, value: Spend) -> None:
-    if await work.spend(value):
-        return
-    if value.purpose == "client_assertion":
-        raise ClientNotAuthenticated("the client assertion was used before")
-    if value.purpose == "challenge":
-        raise WrongChallenge("the challenge was answered before")
-    raise Replayed("the presentation was used before")
+    if not await work.spend(value):
+        refusals: dict[str, errors.DidAgentError] = {
+            "client_assertion": errors.ClientNotAuthenticated("the client assertion was used before"),
+            "challenge": errors.WrongChallenge("the challenge was answered before"),
+            "presentation": errors.Replayed("the presentation was used before"),
+            "code": errors.BadGrant("the code was used before"),
+        }
+        raise refusals[value.purpose]
