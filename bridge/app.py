@@ -52,7 +52,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     trusted = TrustedIssuers.of(*trust.issuers)
     engine = open_database(settings.database)
     delivery = Delivery(engine, tables.outbox, ledger_url=settings.ledger_url, key=identity.key, clock=clock)
-    store = SQLStore(engine, committed=delivery.wake)
+    store = SQLStore(engine, recorded=delivery.wake)
     passwords = Argon2Passwords()
     issuer_url = settings.issuer_url
     registry = RegistryHTTP(issuer_url, token=OwnToken(identity, issuer_url=issuer_url, clock=clock))

@@ -39,9 +39,7 @@ def bridge_event(identity: Identity, action: str, explanation: str, *, now: date
     return AuditEvent(id=uuid.uuid4().urn, time=now, source=identity.did, party="bridge", **fields)
 
 
-def token_issued(
-    identity: Identity, grant: Grant, *, token_id: str, now: datetime, request_id: str
-) -> AuditEvent:
+def token_issued(identity: Identity, grant: Grant, *, token_id: str, now: datetime, request_id: str) -> AuditEvent:
     """Return the event of an issued token."""
     scope = " ".join(sorted(grant.scopes))
     mode = "intersection" if grant.subject_profile == "user" else "agent_only"

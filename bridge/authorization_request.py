@@ -45,59 +45,53 @@ def parse_scope(text: str | None) -> frozenset[str] | None:
 
     Raises: EmptyGrant: what cannot be read names nothing.
     """
-    if text is None:
-        return None
-    if not _SCOPE.fullmatch(text):
+    if text is not None and not _SCOPE.fullmatch(text):
         raise EmptyGrant("scope is not a list of scope tokens")
-    return frozenset(text.split(" "))
+    return None if text is None else frozenset(text.split(" "))
 
 
-def read_destination(parameters: OAuthRequest, agent: Agent | None) -> Destination:
+def read_destination(asked: OAuthRequest, agent: Agent | None) -> Destination:
     """Return where to answer; what fails here is shown on a local page and never redirected (RFC 9700, 4.11).
 
     Raises: InvalidParameter.
     """
     if agent is None or not agent.is_active:
         raise InvalidParameter("client_id is not an active agent of this deployment")
-    state = parameters.get("state")
+    state = asked.get("state")
     if state is not None and (len(state) > MAX_STATE or not _STATE.fullmatch(state)):
         raise InvalidParameter("state is too long or not printable ASCII")
-    uri = require_redirect_uri(parameters.get("redirect_uri"), agent.redirect_uris)
+    uri = require_redirect_uri(asked.get("redirect_uri"), agent.redirect_uris)
     return Destination(agent=agent, redirect_uri=uri, state=state)
 
 
-def require_form(parameters: OAuthRequest, destination: Destination) -> Refusal | None:
+def require_form(asked: OAuthRequest, destination: Destination) -> Refusal | None:
     """Return why the request cannot be served whoever asks, or None (OAU-01)."""
-    response_type = parameters.get("response_type")
-    if response_type is None:
-        return destination.refuse("invalid_request", "response_type is required")
-    if response_type != "code":
+    if asked.get("response_type") not in (None, "code"):
         return destination.refuse("unsupported_response_type", "only code is offered")
-    if parameters.get("response_mode") not in (None, "query"):
-        return destination.refuse("invalid_request", "only response_mode query is offered")
-    for name in _NOT_OFFERED:
-        if parameters.get(name) is not None:
-            return destination.refuse("invalid_request", f"{name} is not accepted")
-    if parameters.get("code_challenge_method") != "S256":
-        return destination.refuse("invalid_request", "PKCE with code_challenge_method S256 is required")
-    if not CHALLENGE_FORM.fullmatch(parameters.get("code_challenge") or ""):
-        return destination.refuse("invalid_request", "code_challenge does not have its form")
-    # The agent that acts is the client that redeems; anybody else could not prove it (DEL-01).
-    if parameters.get("requested_actor") not in (None, destination.agent.did):
-        return destination.refuse("invalid_request", "requested_actor is not this client")
-    return None
+    rules = (
+        (asked.get("response_type") is not None, "response_type is required"),
+        (asked.get("response_mode") in (None, "query"), "only response_mode query is offered"),
+        (not asked.parameters.keys() & _NOT_OFFERED, "request objects and details are not accepted"),
+        (asked.get("code_challenge_method") == "S256", "PKCE with code_challenge_method S256 is required"),
+        (CHALLENGE_FORM.fullmatch(asked.get("code_challenge") or ""), "code_challenge does not have its form"),
+        # The agent that acts is the client that redeems; anybody else could not prove it (DEL-01).
+        (asked.get("requested_actor") in (None, destination.agent.did), "requested_actor is not this client"),
+    )
+    broken = next((sentence for kept, sentence in rules if not kept), None)
+    return None if broken is None else destination.refuse("invalid_request", broken)
 
 
-def make_request(
-    parameters: OAuthRequest, destination: Destination, *, resource: str, scopes: frozenset[str] | None
-) -> AuthorizationRequest:
-    """Return the checked request."""
+def make_request(asked: OAuthRequest, destination: Destination, *, resource: str) -> AuthorizationRequest:
+    """Return the checked request.
+
+    Raises: EmptyGrant when its scope cannot be read.
+    """
     return AuthorizationRequest(
         client_id=destination.agent.did,
         redirect_uri=destination.redirect_uri,
-        redirect_uri_given=parameters.get("redirect_uri") is not None,
+        redirect_uri_given=asked.get("redirect_uri") is not None,
         state=destination.state,
         resource=resource,
-        scopes=scopes,
-        code_challenge=parameters.get("code_challenge") or "",
+        scopes=parse_scope(asked.get("scope")),
+        code_challenge=asked.get("code_challenge") or "",
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.model import TOKEN_SECONDS, Agent, AuthorizationRequest, Resource, User
+from bridge.model import TOKEN_SECONDS, Agent, Resource, User
 from bridge.redirects import is_loopback, shown_host
 from did_agent.encoding import base64url
 from did_agent.errors import ConsentDenied, InvalidParameter
@@ -23,23 +22,14 @@ COOKIE_FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
 class ConsentPage:
     """Everything a person is told; all of it from our own records, none of it from the request (DEL-02)."""
 
-    agent_name: str
-    agent_did: str
+    agent: Agent
     agent_short: str
-    sponsor: str
-    resource_name: str
-    resource: str
-    user_name: str
-    username: str
+    resource: Resource
+    user: User
     scopes: tuple[tuple[str, str], ...]  # scope and plain words
     redirect_host: str
     redirect_is_loopback: bool
     minutes: int
-
-
-def new_cookie() -> str:
-    """Return a fresh 256-bit browser id."""
-    return secrets.token_urlsafe(32)
 
 
 def cookie_digest(cookie: str) -> str:
@@ -57,9 +47,8 @@ def require_csrf(token: str | None, key: bytes, *, cookie: str | None, query: st
 
     Raises: InvalidParameter.
     """
-    if cookie is None or not COOKIE_FORM.fullmatch(cookie):
-        raise InvalidParameter("the form was sent without its cookie; start again")
-    if not hmac.compare_digest((token or "").encode(), csrf_token(key, cookie=cookie, query=query).encode()):
+    expected = csrf_token(key, cookie=cookie or "", query=query)
+    if cookie is None or not hmac.compare_digest((token or "").encode(), expected.encode()):
         raise InvalidParameter("the form does not belong to this browser; start again")
 
 
@@ -69,27 +58,22 @@ def require_same_origin(origin: str | None, fetch_site: str | None, *, expected:
     Under `Referrer-Policy: no-referrer` browsers send `Origin: null`; then `Sec-Fetch-Site` must say it.
     Raises: InvalidParameter.
     """
-    if origin == expected or (origin in (None, "null") and fetch_site == "same-origin"):
-        return
-    raise InvalidParameter("the form was not sent from this site")
+    if origin != expected and (origin not in (None, "null") or fetch_site != "same-origin"):
+        raise InvalidParameter("the form was not sent from this site")
 
 
 def consent_page(
-    request: AuthorizationRequest, *, agent: Agent, resource: Resource, user: User, offered: Iterable[str]
+    redirect_uri: str, *, agent: Agent, resource: Resource, user: User, offered: Iterable[str]
 ) -> ConsentPage:
     """Return what the consent page tells."""
     return ConsentPage(
-        agent_name=agent.name,
-        agent_did=agent.did,
+        agent=agent,
         agent_short=short_did(agent.did),
-        sponsor=agent.sponsor,
-        resource_name=resource.name,
-        resource=resource.id,
-        user_name=user.name,
-        username=user.username,
+        resource=resource,
+        user=user,
         scopes=tuple((scope, resource.scopes[scope]) for scope in sorted(offered)),
-        redirect_host=shown_host(request.redirect_uri),
-        redirect_is_loopback=is_loopback(request.redirect_uri),
+        redirect_host=shown_host(redirect_uri),
+        redirect_is_loopback=is_loopback(redirect_uri),
         minutes=TOKEN_SECONDS // 60,
     )
 

@@ -38,9 +38,7 @@ def read(token: str, *, issuer: str, trusted: TrustedIssuers, challenge_key: byt
 
     Raises: WrongChallenge and what `ask` raises.
     """
-    expected = Expected(
-        audience=frozenset({issuer}), now=now, trusted=trusted, max_depth=MAX_ACTORS, challenge="jti"
-    )
+    expected = Expected(audience=frozenset({issuer}), now=now, trusted=trusted, max_depth=MAX_ACTORS, challenge="jti")
     asked = ask(_text(token), expected)
     # A vp+jwt of at most a minute may stand on its jti; everything else answers us.
     if asked.signed.challenge is not None:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from did_agent.agent import Agent
 
-__all__ = ["Agent"]
+    __version__: str
+
+__all__ = ["Agent", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -14,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from did_agent.agent import Agent
 
         return Agent
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("did-agent")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -69,13 +69,14 @@ class Agent:
         return private_key_pem(self._key)
 
     async def enrol(self, issuer: str, agent_id: str, challenge: str) -> Document:
-        """Answer an invitation of the issuer by proving the key; return the identity credential.
+        """Answer an invitation of the issuer by proving the key; keep and return the identity credential.
 
         Raises: ServerRefused, PeerUnavailable.
         """
         proof = present([], key=self._key, audience=issuer, challenge=challenge, now=self._clock())
         answer = await IssuerClient(issuer).enrol(agent_id, proof)
         identity: Document = answer["identity_credential"]
+        self.add_credential(identity)
         return identity
 
     def present(self, audience: str, *, challenge: str, resource: str | None = None) -> dict[str, Any]:
@@ -161,12 +162,12 @@ class Agent:
         Raises: NotFound.
         """
         parsed = [(document, held) for document in self.credentials if (held := _parse(document)) is not None]
-        by_id = {held.id: (document, held) for document, held in parsed}
+        by_digest = {held.digest: (document, held) for document, held in parsed}
         now = self._clock()
         for document, held in reversed(parsed):
             serves = resource is None or any(resource in one.resources for one in held.capabilities)
             if held.subject == self.did and serves and held.valid_from <= now < held.valid_until:
-                return _upwards(document, held, by_id)
+                return _upwards(document, held, by_digest)
         raise NotFound(f"{self.name} holds no credential in force" + (f" for {resource}" if resource else ""))
 
 
@@ -178,12 +179,12 @@ def _parse(document: Document) -> CapabilityCredential | None:
 
 
 def _upwards(
-    document: Document, held: CapabilityCredential, by_id: Mapping[str, tuple[Document, CapabilityCredential]]
+    document: Document, held: CapabilityCredential, by_digest: Mapping[str, tuple[Document, CapabilityCredential]]
 ) -> list[Document]:
     chain = [document]
-    while held.parent_id is not None:
-        if held.parent_id not in by_id or len(chain) > len(by_id):
+    while held.parent_digest is not None:  # a digest commits to what is above it, so there are no circles
+        if held.parent_digest not in by_digest:
             raise NotFound(f"the parent of {held.id} is not in the wallet")
-        document, held = by_id[held.parent_id]
+        document, held = by_digest[held.parent_digest]
         chain.append(document)
     return chain

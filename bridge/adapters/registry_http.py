@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import httpx2
 
-from bridge.issuance import new_token_id, sign
+from bridge.issuance import sign
 from bridge.model import REGISTRY_READ, TOKEN_SECONDS, Agent, Identity
 from did_agent.adapters.http import MAX_RESPONSE, peer_client
 from did_agent.clock import Clock
@@ -67,7 +68,7 @@ class OwnToken:
                 client_id=self._identity.did,
                 issued_at=now,
                 expires=now + timedelta(seconds=TOKEN_SECONDS),
-                id=new_token_id(),
+                id=secrets.token_urlsafe(18),
                 scopes=frozenset({REGISTRY_READ}),
             )
             self._text = sign(token, identity=self._identity)
@@ -76,7 +77,7 @@ class OwnToken:
 
 
 def _agent(members: dict[str, object], did: str) -> Agent:
-    texts = {name: members.get(name) for name in ("agent_id", "did", "name", "state", "sponsor")}
+    texts = {name: members.get(name) for name in ("did", "name", "state", "sponsor")}
     redirects, credentials = members.get("redirect_uris", []), members.get("credentials", [])
     if not all(isinstance(value, str) for value in texts.values()) or texts["did"] != did:
         raise PeerUnavailable("the registry's answer is not about this agent")

@@ -17,8 +17,9 @@ from bridge.adapters import tables
 from bridge.model import AuthorizationRequest, Code, Resource, Session, Spend, User
 from did_agent.adapters import outbox, sql
 from did_agent.audit.event import AuditEvent
-from did_agent.clock import from_numeric_date, numeric_date
+from did_agent.clock import numeric_date
 from did_agent.encoding import base64url
+from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.tokens.security_event import EventKind, SecurityEvent
 
 KEEP_SECONDS: Final = 86_400  # how long what is over is kept, so that late questions still find it
@@ -48,8 +49,7 @@ class SQLStore:
         """Create missing tables, write the deployment's own resources, and forget what cannot matter any more."""
         await sql.create_schema(self._engine, tables.metadata)
         async with sql.transaction(self._engine) as connection:
-            head = sql.insert_if_absent(connection.dialect.name, tables.feed_head)
-            await connection.execute(head.values(id=1, seq=0))
+            await sql.insert_if_absent(connection, tables.feed_head, {"id": 1, "seq": 0})
             await connection.execute(delete(tables.resources).where(tables.resources.c.built_in))
             for resource in built_in:
                 await SQLTransaction(connection).put_resource(resource)
@@ -168,9 +168,8 @@ class SQLTransaction:
         return sorted(found)
 
     async def add_evidence(self, digest: str, documents: Sequence[Mapping[str, object]]) -> None:
-        statement = sql.insert_if_absent(self._do.dialect.name, tables.evidence)
         content = json.dumps([dict(document) for document in documents])
-        await self._do.execute(statement.values(digest=digest, documents=content))
+        await sql.insert_if_absent(self._do, tables.evidence, {"digest": digest, "documents": content})
 
     async def evidence(self, digest: str) -> Sequence[object] | None:
         rows = await self._rows(tables.evidence, tables.evidence.c.digest == digest)
@@ -179,9 +178,8 @@ class SQLTransaction:
     async def announce(self, event: SecurityEvent, signed: str, *, key: str) -> bool:
         head = tables.feed_head
         seq = (await self._do.execute(select(head.c.seq).with_for_update())).scalar_one() + 1
-        statement = sql.insert_if_absent(self._do.dialect.name, tables.feed)
-        appended = await self._do.execute(statement.values(seq=seq, key=_digest(key), token=signed))
-        if appended.rowcount != 1:
+        row = {"seq": seq, "key": _digest(key), "token": signed}
+        if not await sql.insert_if_absent(self._do, tables.feed, row):
             return False
         await self._do.execute(update(head).values(seq=seq))
         await self._end(event.subject, event.kind, numeric_date(event.issued_at))

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bridge.model import Resource, User
-from bridge.service.administration import DID_PREFIX, Administration
+from bridge.service.administration import Administration
 from did_agent.adapters.web_input import bearer, read_json, request_id
-from did_agent.credential.capability import parse_bare_capability
+from did_agent.credential.capability import parse_bare_capability, tool_scope
 from did_agent.errors import InvalidParameter
 
 
@@ -31,9 +31,9 @@ class ResourceBody(BaseModel):
     """`PUT /resources`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    resource: str = Field(min_length=1, max_length=2_048)
+    resource: str
     name: Name
-    tools: dict[str, Words] = Field(max_length=64)
+    tools: dict[str, Words]
 
 
 class UserBody(BaseModel):
@@ -42,66 +42,57 @@ class UserBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     name: Name
     password: str = Field(min_length=8, max_length=1_024, repr=False)
-    rights: dict[str, list[str]] = Field(max_length=256)
+    rights: dict[str, list[str]]
 
 
-def routes(administration: Administration) -> APIRouter:  # noqa: C901  # one short handler per route
+def routes(administration: Administration) -> APIRouter:
     """Return the routes that need `bridge:admin`, and the public evidence."""
     router = APIRouter()
 
-    async def list_resources(request: Request) -> Response:
-        await administration.admit(bearer(request))
-        return JSONResponse({"resources": [_resource(one) for one in await administration.resources()]})
-
-    async def put_resource(request: Request) -> Response:
+    async def resources(request: Request) -> Response:
         by = await administration.admit(bearer(request))
+        if request.method == "GET":
+            return JSONResponse({"resources": [_resource(one) for one in await administration.resources()]})
         body = await read_json(request, ResourceBody)
         _require_capability(body.resource, list(body.tools))
-        put = await administration.put_resource(
-            body.resource, name=body.name, tools=body.tools, by=by, request_id=request_id(request)
-        )
+        scopes = {tool_scope(tool): words for tool, words in body.tools.items()}
+        put = Resource(id=body.resource, name=body.name, scopes=scopes)
+        await administration.put_resource(put, by=by, request_id=request_id(request))
         return JSONResponse(_resource(put))
 
-    async def list_users(request: Request) -> Response:
+    async def users(request: Request) -> Response:
         await administration.admit(bearer(request))
         return JSONResponse({"users": [_user(one) for one in await administration.users()]})
 
-    async def put_user(request: Request, username: str) -> Response:
+    async def user(request: Request, username: str) -> Response:
         by = await administration.admit(bearer(request))
+        if request.method == "DELETE":
+            await administration.delete_user(username, by=by, request_id=request_id(request))
+            return Response(status_code=204)
         body = await read_json(request, UserBody)
-        if not (username.isascii() and username.isprintable()) or len(username) > 128 or " " in username:
-            raise InvalidParameter("username is not 1 to 128 visible ASCII characters")
-        if username.lower().startswith(DID_PREFIX):
-            raise InvalidParameter("a username does not look like a DID")
+        _require_username(username)
         for resource, tools in body.rights.items():
             _require_capability(resource, tools)
-        put = await administration.put_user(
-            username,
-            name=body.name,
-            password=body.password,
-            rights=body.rights,
-            by=by,
-            request_id=request_id(request),
-        )
+        put = await administration.put_user(username, **body.model_dump(), by=by, request_id=request_id(request))
         return JSONResponse(_user(put))
-
-    async def delete_user(request: Request, username: str) -> Response:
-        by = await administration.admit(bearer(request))
-        await administration.delete_user(username, by=by, request_id=request_id(request))
-        return Response(status_code=204)
 
     async def evidence(_request: Request, digest: str) -> Response:
         # The digest names the content, so the answer never changes.
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Access-Control-Allow-Origin": "*"}
         return JSONResponse({"credentials": list(await administration.evidence(digest))}, headers=headers)
 
-    router.add_api_route("/resources", list_resources, methods=["GET"], response_model=None)
-    router.add_api_route("/resources", put_resource, methods=["PUT"], response_model=None)
-    router.add_api_route("/users", list_users, methods=["GET"], response_model=None)
-    router.add_api_route("/users/{username:path}", put_user, methods=["PUT"], response_model=None)
-    router.add_api_route("/users/{username:path}", delete_user, methods=["DELETE"], response_model=None)
+    router.add_api_route("/resources", resources, methods=["GET", "PUT"], response_model=None)
+    router.add_api_route("/users", users, methods=["GET"], response_model=None)
+    router.add_api_route("/users/{username:path}", user, methods=["PUT", "DELETE"], response_model=None)
     router.add_api_route("/evidence/{digest}", evidence, methods=["GET"], response_model=None)
     return router
+
+
+def _require_username(name: str) -> None:
+    visible = name.isascii() and name.isprintable() and " " not in name
+    # A person's name never looks like an agent's (DEL-11).
+    if not visible or not 0 < len(name) <= 128 or name.lower().startswith("did:"):
+        raise InvalidParameter("a username is 1 to 128 visible ASCII characters and no DID")
 
 
 def _require_capability(resource: str, tools: list[str]) -> None:
@@ -110,16 +101,10 @@ def _require_capability(resource: str, tools: list[str]) -> None:
 
 
 def _resource(resource: Resource) -> dict[str, object]:
-    return {
-        "resource": resource.id,
-        "name": resource.name,
-        "scopes": dict(resource.scopes),
-        "built_in": resource.built_in,
-    }
+    names = {"resource": resource.id, "name": resource.name, "built_in": resource.built_in}
+    return {**names, "scopes": dict(resource.scopes)}
 
 
 def _user(user: User) -> dict[str, object]:
-    rights = {
-        resource: sorted(scope.removeprefix("tool:") for scope in scopes) for resource, scopes in user.rights.items()
-    }
+    rights = {name: sorted(scope.removeprefix("tool:") for scope in held) for name, held in user.rights.items()}
     return {"username": user.username, "name": user.name, "rights": rights}

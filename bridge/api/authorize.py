@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Request
@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bridge.api.wire import oauth_request
 from bridge.authorization_request import Refusal
-from bridge.consent import COOKIE_FORM, csrf_token, new_cookie, require_csrf, require_same_origin
+from bridge.consent import COOKIE_FORM, csrf_token, require_csrf, require_same_origin
 from bridge.model import User
 from bridge.redirects import form_action_source
 from bridge.service.authorization import Authorization, Opened
@@ -23,15 +23,22 @@ from did_agent.adapters.web_input import Parameters, read_form, read_query, requ
 from did_agent.errors import DidAgentError, Malformed, Unavailable
 
 _HERE: Final = Path(__file__).parent
-_STYLE: Final = (_HERE / "static" / "bridge.css").read_text(encoding="utf-8")
-SIGN_IN_LIMITED: Final = 429
+_POLICY: Final = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+_SENTENCES: Final = {
+    "wrong_password": (403, "User name or password is wrong."),
+    "too_many_attempts": (429, "Too many attempts. Wait a quarter of an hour."),
+    "signed_out": (200, "You were signed out. Sign in again."),
+    "": (200, ""),
+}
+_TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
+)
 
 Page = Callable[[Request], Awaitable[Response]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Browser:
-    """How this bridge is bound to browsers: its origin, its cookie, its CSRF key."""
+class Browser(NamedTuple):
+    """How this bridge is bound to browsers: its cookie and its CSRF key."""
 
     issuer: str
     csrf_key: bytes
@@ -39,8 +46,7 @@ class Browser:
     @property
     def origin(self) -> str:
         """The origin of our own pages."""
-        parts = urlsplit(self.issuer)
-        return f"{parts.scheme}://{parts.netloc}"
+        return "{0.scheme}://{0.netloc}".format(urlsplit(self.issuer))
 
     @property
     def is_secure(self) -> bool:
@@ -64,8 +70,8 @@ class Browser:
 
 def routes(authorization: Authorization, browser: Browser) -> APIRouter:
     """Return the pages people see."""
-    router = APIRouter()
-    pages = _Pages(authorization, browser)
+    router, pages = APIRouter(), _Pages(authorization, browser)
+    sheet = (_HERE / "static" / "bridge.css").read_text(encoding="utf-8")
 
     async def show(request: Request) -> Response:
         return await pages.answer(request, pages.show)
@@ -74,7 +80,7 @@ def routes(authorization: Authorization, browser: Browser) -> APIRouter:
         return await pages.answer(request, pages.submit)
 
     async def style(_request: Request) -> Response:
-        return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+        return Response(sheet, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
     router.add_api_route("/authorize", show, methods=["GET"], response_model=None)
     router.add_api_route("/authorize", submit, methods=["POST"], response_model=None)
@@ -85,9 +91,6 @@ def routes(authorization: Authorization, browser: Browser) -> APIRouter:
 class _Pages:
     def __init__(self, authorization: Authorization, browser: Browser) -> None:
         self._authorization, self._browser = authorization, browser
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
-        )
 
     async def answer(self, request: Request, page: Page) -> Response:
         """Return what `page` answers; an error is a local page and never a redirect (RFC 9700, 4.11)."""
@@ -103,75 +106,55 @@ class _Pages:
 
     async def show(self, request: Request) -> Response:
         """Return the login page, the consent page, or a refusal."""
-        opened = await self._authorization.open(oauth_request(read_query(request), request))
+        asked = oauth_request(read_query(request), request)
+        opened = await self._authorization.open(asked)
         if isinstance(opened, Refusal):
-            return self._refuse(opened)
+            return self._redirect(opened)
         user = await self._authorization.user_of(self._browser.cookie(request))
-        if user is None or "login" in opened.prompt:
-            if "none" in opened.prompt:
-                return self._refuse(opened.destination.refuse("login_required", "nobody is signed in"))
-            return self._login(request, opened)
-        if "none" in opened.prompt:
-            return self._refuse(opened.destination.refuse("consent_required", "the user is always asked"))
-        return self._consent(request, opened, user)
+        if asked.get("prompt") == "none":
+            word = "login_required" if user is None else "consent_required"
+            return self._redirect(opened.destination.refuse(word, "the user is always asked"))
+        return self._login(request, opened) if user is None else self._consent(request, opened, user)
 
     async def submit(self, request: Request) -> Response:
         """Take a login or a decision, from our own page in the same browser."""
-        form = await read_form(request)
-        cookie, query = self._browser.cookie(request), request.url.query
-        headers = request.headers
-        require_same_origin(headers.get("origin"), headers.get("sec-fetch-site"), expected=self._browser.origin)
+        form, cookie = await read_form(request), self._browser.cookie(request)
+        sent, query = request.headers, request.url.query
+        require_same_origin(sent.get("origin"), sent.get("sec-fetch-site"), expected=self._browser.origin)
         require_csrf(form.get("csrf_token"), self._browser.csrf_key, cookie=cookie, query=query)
         opened = await self._authorization.open(oauth_request(read_query(request), request))
         if isinstance(opened, Refusal):
-            return self._refuse(opened)
-        if form.get("decision") is None:
+            return self._redirect(opened)
+        decision, spoken = form.get("decision"), request_id(request)
+        if decision is None:
             return await self._sign_in(request, form, opened)
-        if form.get("decision") == "switch":
+        if decision == "switch":
             await self._authorization.sign_out(cookie)
             return self._login(request, opened, fresh=True)
         user = await self._authorization.user_of(cookie)
         if user is None:
-            return self._login(request, opened, message="You were signed out. Sign in again.")
-        outcome = await self._authorization.decide(
-            opened,
-            user,
-            allow=form.get("decision") == "allow",
-            ticked=form.all("scope_item"),
-            request_id=request_id(request),
-        )
-        if isinstance(outcome, Refusal):
-            return self._refuse(outcome)
-        return self._redirect(outcome.redirect_uri, {"code": outcome.code, "state": outcome.state})
+            return self._login(request, opened, reason="signed_out")
+        if decision != "allow":
+            return self._redirect(await self._authorization.deny(opened, user, request_id=spoken))
+        code = await self._authorization.allow(opened, user, form.all("scope_item"), request_id=spoken)
+        return self._redirect(code if isinstance(code, Refusal) else opened, code=str(code))
 
     async def _sign_in(self, request: Request, form: Parameters, opened: Opened) -> Response:
         outcome = await self._authorization.sign_in(
             form.require("username"), form.require("password"), request_id=request_id(request)
         )
         if outcome.cookie is None:
-            status = SIGN_IN_LIMITED if outcome.is_limited else 403
-            return self._login(request, opened, message=outcome.message, status=status)
-        # The page after the login is asked for anew: `prompt=login` has been obeyed then.
-        query = "&".join(part for part in request.url.query.split("&") if not part.startswith("prompt="))
-        response = RedirectResponse(f"{self._browser.issuer}/authorize?{query}", status_code=303)
+            return self._login(request, opened, reason=outcome.reason)
+        response = RedirectResponse(f"{self._browser.issuer}/authorize?{request.url.query}", status_code=303)
         self._browser.remember(response, outcome.cookie)
         return response
 
-    def _login(
-        self, request: Request, opened: Opened, *, message: str = "", status: int = 200, fresh: bool = False
-    ) -> Response:
+    def _login(self, request: Request, opened: Opened, *, reason: str = "", fresh: bool = False) -> Response:
         sent = None if fresh else self._browser.cookie(request)
-        cookie = sent or new_cookie()
-        response = self._page(
-            "login",
-            request,
-            status=status,
-            to=opened.request.redirect_uri,
-            agent=opened.destination.agent,
-            resource=opened.resource,
-            message=message,
-            csrf_token=self._csrf(request, cookie),
-        )
+        cookie = sent or secrets.token_urlsafe(32)
+        status, message = _SENTENCES[reason]
+        values = {"agent": opened.destination.agent, "resource": opened.resource, "message": message}
+        response = self._form("login", request, opened, cookie=cookie, status=status, **values)
         if sent is None:
             self._browser.remember(response, cookie)
         return response
@@ -179,34 +162,29 @@ class _Pages:
     def _consent(self, request: Request, opened: Opened, user: User) -> Response:
         page = self._authorization.page(opened, user)
         if isinstance(page, Refusal):
-            return self._refuse(page)
-        token = self._csrf(request, self._browser.cookie(request) or "")
-        return self._page("consent", request, to=opened.request.redirect_uri, page=page, csrf_token=token)
+            return self._redirect(page)
+        return self._form("consent", request, opened, cookie=self._browser.cookie(request) or "", page=page)
 
-    def _csrf(self, request: Request, cookie: str) -> str:
-        return csrf_token(self._browser.csrf_key, cookie=cookie, query=request.url.query)
+    def _form(self, name: str, request: Request, opened: Opened, *, cookie: str, **values: object) -> Response:
+        token = csrf_token(self._browser.csrf_key, cookie=cookie, query=request.url.query)
+        response = self._page(name, request, csrf_token=token, **values)
+        # Browsers apply form-action to the redirect after the form too.
+        source = form_action_source(opened.request.redirect_uri)
+        response.headers["Content-Security-Policy"] = f"{_POLICY} {source}"
+        return response
 
-    def _page(
-        self, name: str, request: Request, *, status: int = 200, to: str | None = None, **values: object
-    ) -> Response:
-        html = self._templates.get_template(f"{name}.html").render(
-            issuer=self._browser.issuer, request_id=request_id(request), **values
-        )
-        target = f" {form_action_source(to)}" if to else ""
-        policy = (
-            "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; "
-            f"form-action 'self'{target}"
-        )
-        return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": policy})
+    def _page(self, name: str, request: Request, *, status: object = 200, **values: object) -> Response:
+        shown = {"issuer": self._browser.issuer, "request_id": request_id(request), **values}
+        html = _TEMPLATES.get_template(f"{name}.html").render(shown)
+        return HTMLResponse(html, status_code=int(str(status)), headers={"Content-Security-Policy": _POLICY})
 
-    def _refuse(self, refusal: Refusal) -> Response:
-        return self._redirect(
-            refusal.redirect_uri,
-            {"error": refusal.error, "error_description": refusal.description, "state": refusal.state},
-        )
-
-    def _redirect(self, uri: str, answer: dict[str, str | None]) -> Response:
+    def _redirect(self, to: Refusal | Opened, *, code: str = "") -> Response:
         """Return the answer to the client: 303, so that no form is ever posted on, and always with `iss`."""
-        pairs = {name: value for name, value in answer.items() if value is not None} | {"iss": self._browser.issuer}
+        if isinstance(to, Refusal):
+            uri, state = to.redirect_uri, to.state
+            answer = {"error": to.error, "error_description": to.description}
+        else:
+            uri, state, answer = to.request.redirect_uri, to.request.state, {"code": code}
+        answer |= {"iss": self._browser.issuer} | ({} if state is None else {"state": state})
         joint = "&" if urlsplit(uri).query else "?"
-        return RedirectResponse(f"{uri}{joint}{urlencode(pairs, quote_via=quote)}", status_code=303)
+        return RedirectResponse(f"{uri}{joint}{urlencode(answer, quote_via=quote)}", status_code=303)

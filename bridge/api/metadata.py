@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from bridge.clients import ASSERTION_TYPE  # noqa: F401  # named here for readers: the only client authentication
 from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE, SUBJECT_TYPES
 from bridge.model import Identity
 from bridge.ports import Store
-from bridge.presentations import JWT_TYPE, VP_TYPE
+from bridge.presentations import PRESENTATION_TYPES
 from bridge.service.tokens import GRANTS
 from did_agent.keys.jwk import public_jwk
 
@@ -42,7 +41,7 @@ def metadata(issuer: str) -> dict[str, object]:
         "authorization_grant_profiles_supported": ["urn:ietf:params:oauth:grant-profile:actor-profile"],
         "actor_profile_token_exchange": {
             "subject_token_types_supported": list(SUBJECT_TYPES),
-            "actor_token_types_supported": [VP_TYPE, JWT_TYPE],
+            "actor_token_types_supported": list(PRESENTATION_TYPES),
             "requested_token_types_supported": [ACCESS_TOKEN_TYPE],
         },
         "vp_formats_supported": {
@@ -70,11 +69,13 @@ def routes(identity: Identity, store: Store) -> tuple[APIRouter, APIRouter]:
             await work.feed_head()
         return JSONResponse({"status": "ready"})
 
-    under.add_api_route("/.well-known/jwks.json", keys, response_model=None)
-    under.add_api_route(WELL_KNOWN, document, response_model=None)
-    root.add_api_route("/livez", alive, response_model=None)
-    root.add_api_route("/readyz", ready, response_model=None)
     path = urlsplit(identity.issuer).path
-    if path:
-        root.add_api_route(WELL_KNOWN + path, document, response_model=None)
+    for router, place, endpoint in (
+        (under, "/.well-known/jwks.json", keys),
+        (under, WELL_KNOWN, document),
+        (root, "/livez", alive),
+        (root, "/readyz", ready),
+        *([(root, WELL_KNOWN + path, document)] if path else []),
+    ):
+        router.add_api_route(place, endpoint, response_model=None)
     return under, root

@@ -1,4 +1,4 @@
-"""OAuth on the wire: requests in, and the one map from errors to the standard's codes."""
+"""OAuth on the wire: requests in, and the one map from errors to the standard's codes (RFC 6749, 5.2; RFC 8693)."""
 
 from __future__ import annotations
 
@@ -10,63 +10,38 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from bridge.model import OAuthRequest
+from did_agent import errors
 from did_agent.adapters.web import RETRY_AFTER
 from did_agent.adapters.web_input import Parameters, request_id
-from did_agent.errors import (
-    ActorUnauthorized,
-    BadGrant,
-    BadPresentation,
-    ClientNotAuthenticated,
-    ConsentDenied,
-    DidAgentError,
-    EmptyGrant,
-    Expired,
-    InsufficientScope,
-    Malformed,
-    NotYetValid,
-    Replayed,
-    Revoked,
-    Suspended,
-    TooLarge,
-    UnauthorizedClient,
-    Unavailable,
-    UnknownResource,
-    UnsupportedDetails,
-    UnsupportedGrantType,
-    VerificationError,
-    WrongChallenge,
-)
 
 # The first class that fits wins.
-_CODES: Final[Mapping[type[DidAgentError], str]] = {
-    UnsupportedGrantType: "unsupported_grant_type",
-    UnsupportedDetails: "invalid_authorization_details",
-    ClientNotAuthenticated: "invalid_client",
-    WrongChallenge: "use_attestation_challenge",
-    BadGrant: "invalid_grant",
-    ActorUnauthorized: "actor_unauthorized",
-    UnauthorizedClient: "unauthorized_client",
-    UnknownResource: "invalid_target",
-    EmptyGrant: "invalid_scope",
-    ConsentDenied: "access_denied",
-    InsufficientScope: "invalid_scope",
-    Malformed: "invalid_request",
-    Unavailable: "temporarily_unavailable",
+_CODES: Final[Mapping[type[errors.DidAgentError], str]] = {
+    errors.UnsupportedGrantType: "unsupported_grant_type",
+    errors.UnsupportedDetails: "invalid_authorization_details",
+    errors.ClientNotAuthenticated: "invalid_client",
+    errors.WrongChallenge: "use_attestation_challenge",
+    errors.BadGrant: "invalid_grant",
+    errors.ActorUnauthorized: "actor_unauthorized",
+    errors.UnauthorizedClient: "unauthorized_client",
+    errors.UnknownResource: "invalid_target",
+    errors.EmptyGrant: "invalid_scope",
+    errors.Malformed: "invalid_request",
+    errors.Unavailable: "temporarily_unavailable",
 }
 # What a proof that is not believed is called depends on the door it came through.
 _DOORS: Final = {"client_credentials": "invalid_client", "authorization_code": "invalid_grant"}
+_STATUS: Final = {"invalid_client": 401, "temporarily_unavailable": 503}
 # As much of the reason as helps an honest caller; which check failed stays in the audit log.
-_REASONS: Final = (
-    (Expired, "vp_expired"),
-    (NotYetValid, "vp_expired"),
-    (Replayed, "vp_replayed"),
-    (WrongChallenge, "vp_challenge"),
-    (Revoked, "vp_revoked"),
-    (Suspended, "vp_suspended"),
-    (BadPresentation, "vp_malformed"),
-    (VerificationError, "vp_not_accepted"),
-)
-_NOT_A_VP: Final = (BadGrant, ClientNotAuthenticated)
+_REASONS: Final = {
+    errors.Expired: "vp_expired",
+    errors.NotYetValid: "vp_expired",
+    errors.Replayed: "vp_replayed",
+    errors.WrongChallenge: "vp_challenge",
+    errors.Revoked: "vp_revoked",
+    errors.Suspended: "vp_suspended",
+    errors.VerificationError: "vp_not_accepted",
+}
+_TOLD: Final = (errors.Malformed, errors.EmptyGrant, errors.UnknownResource)  # faults of the request: said in full
 _UNSAFE: Final = re.compile(r"[^ !#-\[\]-~]")
 
 
@@ -82,46 +57,38 @@ def oauth_request(parameters: Parameters, request: Request) -> OAuthRequest:
     )
 
 
-def error_code(error: DidAgentError, *, door: str | None) -> str:
+def error_code(error: errors.DidAgentError, *, door: str) -> str:
     """Return the OAuth error code of an error at a door."""
-    for family, code in _CODES.items():
-        if isinstance(error, family):
-            return code
-    return _DOORS.get(door or "", "invalid_request")
+    named = next((code for family, code in _CODES.items() if isinstance(error, family)), None)
+    return named or _DOORS.get(door, "invalid_request")
 
 
 def oauth_error(
-    error: DidAgentError, request: Request, *, door: str | None, headers: Mapping[str, str] | None = None
+    error: errors.DidAgentError, request: Request, *, door: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Return the error answer of an OAuth endpoint (RFC 6749, 5.2), with our stable code and the request id beside."""
+    """Return the error answer of an OAuth endpoint, with our stable code and the request id beside."""
     code = error_code(error, door=door)
-    status = {"invalid_client": 401, "temporarily_unavailable": 503}.get(
-        code, 413 if isinstance(error, TooLarge) else 400
-    )
     answer = {
         "error": code,
-        "error_description": description(error),
+        "error_description": _UNSAFE.sub("?", _description(error, code))[:300],
         "code": error.code,
         "request_id": request_id(request),
     }
     extra = {"Pragma": "no-cache", **(headers or {})}
-    if status == 401 and "authorization" in request.headers:
+    if code == "invalid_client" and "authorization" in request.headers:
         extra["WWW-Authenticate"] = 'Basic realm="did-agent"'
-    if status == 503:
+    if code == "temporarily_unavailable":
         extra["Retry-After"] = RETRY_AFTER
+    status = 413 if isinstance(error, errors.TooLarge) else _STATUS.get(code, 400)
     return JSONResponse(answer, status_code=status, headers=extra)
 
 
-def description(error: DidAgentError) -> str:
-    """Return what the caller may know, in the characters RFC 6749 allows.
-
-    A fault of the request and the empty term of a grant are said in full; a failed proof only by its kind.
-    """
-    if isinstance(error, VerificationError) and not isinstance(error, _NOT_A_VP):
-        reason = next(word for family, word in _REASONS if isinstance(error, family))
-        text = f"{reason}: {error.public}"
-    elif isinstance(error, Malformed | EmptyGrant | UnknownResource) and error.detail:
-        text = error.detail
-    else:
-        text = error.public
-    return _UNSAFE.sub("?", text)[:300]
+def _description(error: errors.DidAgentError, code: str) -> str:
+    if isinstance(error, _TOLD) and error.detail:
+        return error.detail
+    if isinstance(error, errors.VerificationError) and code in ("invalid_request", "use_attestation_challenge"):
+        reason = next(word for family, word in _REASONS.items() if isinstance(error, family))
+        return f"{reason}: {error.public}"
+    # A client or grant that is refused is refused in the same words whatever was wrong (OAU-15).
+    same = {"invalid_client": errors.ClientNotAuthenticated.public, "invalid_grant": errors.BadGrant.public}
+    return same.get(code, error.public)

@@ -104,9 +104,7 @@ def judge(
         subject_profile="user",
         actors=(code.request.client_id,),
         resource=resource.id,
-        scopes=granted_scopes(
-            requested, resource, agent=authority.capabilities, user=entitlements, earlier=consent
-        ),
+        scopes=granted_scopes(requested, resource, agent=authority.capabilities, user=entitlements, earlier=consent),
         authority=authority,
         entitlements=entitlements,
         credential_ids=authority.credential_ids,

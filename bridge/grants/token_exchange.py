@@ -111,9 +111,7 @@ def judge_next_hop(
         subject_profile=subject.subject_profile,
         actors=actors,
         resource=resource.id,
-        scopes=granted_scopes(
-            requested, resource, agent=narrowed.capabilities, user=entitlements, earlier=previous
-        ),
+        scopes=granted_scopes(requested, resource, agent=narrowed.capabilities, user=entitlements, earlier=previous),
         authority=narrowed,
         entitlements=entitlements,
         credential_ids=tuple(dict.fromkeys((*authority.credential_ids, *subject.credential_ids))),

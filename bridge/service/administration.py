@@ -1,74 +1,64 @@
-"""The operator's use cases: resources with their tools in plain words, people and their rights."""
+"""The operator's use cases: resources with their tools in plain words, people and their rights; and evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
 
 from bridge import audit_trail
-from bridge.authority import scopes_for_tools
+from bridge.issuance import verify_own
 from bridge.model import BRIDGE_ADMIN, Identity, Resource, User
 from bridge.ports import Passwords, Store, Transaction
-from bridge.service.revocation import announce_tokens
+from bridge.service.revocation import end_tokens
 from did_agent.clock import Clock
 from did_agent.credential.capability import tool_scope
-from did_agent.errors import InsufficientScope, NotFound, StateConflict, WrongKey
-from did_agent.keys.ed25519 import PublicKey
-from did_agent.tokens.access_token import AccessToken, verify_access_token
-
-DID_PREFIX: Final = "did:"  # a person's name never looks like an agent's (DEL-11)
+from did_agent.errors import InsufficientScope, NotFound, Revoked, StateConflict
+from did_agent.tokens.access_token import AccessToken
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Administration:
     """Changes what the bridge serves and for whom; each change is recorded in its transaction."""
 
-    def __init__(self, *, store: Store, passwords: Passwords, identity: Identity, clock: Clock) -> None:
-        self._store, self._passwords, self._identity, self._clock = store, passwords, identity, clock
+    store: Store
+    passwords: Passwords
+    identity: Identity
+    clock: Clock
 
     async def admit(self, token: str) -> AccessToken:
         """Return the operator behind a token for this bridge.
 
-        Raises: what `verify_access_token` raises, InsufficientScope.
+        Raises: what `verify_own` raises, Revoked, InsufficientScope.
         """
-        verified = verify_access_token(
-            token,
-            find_key=self._token_key,
-            expected_issuer=self._identity.issuer,
-            expected_audience=self._identity.issuer,
-            now=self._clock(),
-        )
-        async with self._store.transaction() as work:
-            record = await work.token(verified.id)
-        if record is None or record.revoked or BRIDGE_ADMIN not in verified.scopes:
+        identity = self.identity
+        verified = verify_own(token, identity=identity, audience=identity.issuer, now=self.clock())
+        async with self.store.transaction() as work:
+            if not await work.is_standing(verified.id):
+                raise Revoked("the token was revoked")
+        if BRIDGE_ADMIN not in verified.scopes:
             raise InsufficientScope(f"{BRIDGE_ADMIN} is needed")
         return verified
 
     async def resources(self) -> Sequence[Resource]:
         """Return every resource."""
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             return await work.resources()
 
-    async def put_resource(
-        self, resource_id: str, *, name: str, tools: Mapping[str, str], by: AccessToken, request_id: str | None
-    ) -> Resource:
+    async def put_resource(self, resource: Resource, *, by: AccessToken, request_id: str) -> None:
         """Register a resource or replace what is known of it.
 
         Raises: StateConflict for a party of this deployment.
         """
-        resource = Resource(
-            id=resource_id, name=name, scopes={tool_scope(tool): words for tool, words in tools.items()}
-        )
-        async with self._store.transaction() as work:
-            existing = await work.resource(resource_id)
+        async with self.store.transaction() as work:
+            existing = await work.resource(resource.id)
             if existing is not None and existing.built_in:
                 raise StateConflict("the resource is a party of this deployment")
             await work.put_resource(resource)
-            await self._record(work, "resource.put", resource_id, by, request_id)
-        return resource
+            await self._record(work, "resource.put", resource.id, by, request_id)
 
     async def users(self) -> Sequence[User]:
         """Return every account."""
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             return await work.users()
 
     async def put_user(
@@ -79,27 +69,24 @@ class Administration:
         password: str,
         rights: Mapping[str, Sequence[str]],
         by: AccessToken,
-        request_id: str | None,
+        request_id: str,
     ) -> User:
         """Create an account or replace it; its sessions, codes and tokens end."""
-        user = User(
-            username=username,
-            name=name,
-            password_hash=await self._passwords.hash(password),
-            rights={resource: scopes_for_tools(tools) for resource, tools in rights.items()},
-        )
-        async with self._store.transaction() as work:
+        scopes = {resource: frozenset(tool_scope(tool) for tool in tools) for resource, tools in rights.items()}
+        hashed = await self.passwords.hash(password)
+        user = User(username=username, name=name, password_hash=hashed, rights=scopes)
+        async with self.store.transaction() as work:
             await self._end_tokens(work, username)
             await work.put_user(user)
             await self._record(work, "user.put", username, by, request_id)
         return user
 
-    async def delete_user(self, username: str, *, by: AccessToken, request_id: str | None) -> None:
+    async def delete_user(self, username: str, *, by: AccessToken, request_id: str) -> None:
         """Delete an account; its sessions, codes and tokens end.
 
         Raises: NotFound.
         """
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             await self._end_tokens(work, username)
             if not await work.delete_user(username):
                 raise NotFound("there is no such user")
@@ -110,37 +97,24 @@ class Administration:
 
         Raises: NotFound.
         """
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             documents = await work.evidence(digest)
         if documents is None:
             raise NotFound("no evidence under this digest")
         return documents
 
     async def _end_tokens(self, work: Transaction, username: str) -> None:
-        await announce_tokens(
-            work, [username], reason="the account changed", identity=self._identity, now=self._clock()
-        )
+        reason, now = "the account changed", self.clock()
+        await end_tokens(work, [username], reason=reason, identity=self.identity, now=now)
 
-    async def _record(
-        self, work: Transaction, action: str, target: str, by: AccessToken, request_id: str | None
-    ) -> None:
-        await work.record(
-            audit_trail.bridge_event(
-                self._identity,
-                action=action,
-                now=self._clock(),
-                explanation="an operator did it",
-                principal=by.subject,
-                principal_kind="service",
-                client_id=by.client_id,
-                target=target,
-                resource=self._identity.issuer,
-                token_id=by.id,
-                request_id=request_id,
-            )
-        )
-
-    def _token_key(self, header: Mapping[str, object], _claims: object) -> PublicKey:
-        if header.get("kid") not in (None, self._identity.kid):
-            raise WrongKey("kid is not a key of this bridge")
-        return self._identity.token_key.public
+    async def _record(self, work: Transaction, action: str, target: str, by: AccessToken, request_id: str) -> None:
+        said = {
+            "principal": by.subject,
+            "principal_kind": "service",
+            "client_id": by.client_id,
+            "target": target,
+            "token_id": by.id,
+            "request_id": request_id,
+        }
+        why = "an operator did it"
+        await work.record(audit_trail.bridge_event(self.identity, action, why, now=self.clock(), **said))

@@ -42,9 +42,7 @@ async def announce(
     return await work.announce(event, sign_event(event, key=identity.token_key, kid=identity.kid), key=key)
 
 
-async def end_tokens(
-    work: Transaction, ids: Iterable[str], *, reason: str, identity: Identity, now: datetime
-) -> None:
+async def end_tokens(work: Transaction, ids: Iterable[str], *, reason: str, identity: Identity, now: datetime) -> None:
     """Announce the end of every token that is one of `ids` or was made from one of them (DEL-10)."""
     for token_id in await work.tokens_under(ids, now=now):
         await announce(work, "token-revoked", token_id, reason=reason, key=token_id, identity=identity, now=now)
@@ -71,9 +69,7 @@ class RevocationFeed:
         Raises: UntrustedIssuer and what `verify_event` raises.
         """
         now, issuer = self._clock(), self._identity.issuer
-        event = verify_event(
-            token, find_key=self._issuer_key, expected_issuer=None, expected_audience=issuer, now=now
-        )
+        event = verify_event(token, find_key=self._issuer_key, expected_issuer=None, expected_audience=issuer, now=now)
         async with self._store.transaction() as work:
             fresh = await announce(
                 work,

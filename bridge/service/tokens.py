@@ -50,35 +50,29 @@ class _Attempt:
     code: Spend | None = None  # a code that was shown and is burnt by a refusal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
     """Judges token requests; every outcome is one transaction with its audit event."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        registry: Registry,
-        statuses: Statuses,
-        identity: Identity,
-        trusted: TrustedIssuers,
-        operators: frozenset[str],
-        challenge_key: bytes,
-        clock: Clock,
-    ) -> None:
-        self._store, self._registry, self._statuses = store, registry, statuses
-        self._identity, self._trusted, self._operators = identity, trusted, operators
-        self._challenge_key, self._clock = challenge_key, clock
+    store: Store
+    registry: Registry
+    statuses: Statuses
+    identity: Identity
+    trusted: TrustedIssuers
+    operators: frozenset[str]
+    challenge_key: bytes = field(repr=False)
+    clock: Clock
 
     def challenge(self) -> str:
         """Return a fresh challenge for a presentation."""
-        return make_challenge(self._challenge_key, now=self._clock())
+        return make_challenge(self.challenge_key, now=self.clock())
 
     async def issue(self, request: OAuthRequest) -> Issued:
         """Return a token, or refuse and record why.
 
         Raises: leaves of Malformed, VerificationError, Denied and Unavailable; `api.wire` names their codes.
         """
-        attempt = _Attempt(request, self._clock())
+        attempt = _Attempt(request, self.clock())
         try:
             return await self._commit(await self._judge(attempt), attempt)
         except (errors.Malformed, errors.VerificationError, errors.Denied) as error:
@@ -92,21 +86,21 @@ class Tokens:
 
         Raises: ClientNotAuthenticated, MissingParameter, UnauthorizedClient for somebody else's token.
         """
-        now = self._clock()
-        client = require_client(authenticate_client(request, issuer=self._identity.issuer, now=now))
+        now = self.clock()
+        client = require_client(authenticate_client(request, issuer=self.identity.issuer, now=now))
         text = request.get("token")
         if text is None:
             raise errors.MissingParameter("token is required")
         try:
-            token = issuance.verify_own(text, identity=self._identity, audience=None, now=now)
+            token = issuance.verify_own(text, identity=self.identity, audience=None, now=now)
         except (errors.Malformed, errors.VerificationError):
             token = None
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             if token and token.client_id == client.did:
-                await end_tokens(work, [token.id], reason="by its client", identity=self._identity, now=now)
+                await end_tokens(work, [token.id], reason="by its client", identity=self.identity, now=now)
                 said = {"client_id": client.did, "target": token.id, "token_id": token.id, "resource": token.audience}
                 event = audit_trail.bridge_event(
-                    self._identity, "token.revoke", "by its client", now=now, request_id=request.request_id, **said
+                    self.identity, "token.revoke", "by its client", now=now, request_id=request.request_id, **said
                 )
                 await work.record(event)
             await _spend(work, client.spend)
@@ -121,7 +115,7 @@ class Tokens:
         if grant_type not in GRANTS:
             raise errors.UnsupportedGrantType("the grant is not offered")
         attempt.grant = GRANTS[grant_type]
-        client = authenticate_client(request, issuer=self._identity.issuer, now=attempt.now)
+        client = authenticate_client(request, issuer=self.identity.issuer, now=attempt.now)
         if client is not None:
             attempt.client_id = client.did
             attempt.spends.append(client.spend)
@@ -136,11 +130,11 @@ class Tokens:
 
     async def _client_credentials(self, attempt: _Attempt, client: Client) -> Grant:
         wanted, now = attempt.request.resources, attempt.now
-        if client.did in self._operators:
+        if client.did in self.operators:
             served, _ = await self._load(choose_resource(wanted, ()))
             return client_credentials.judge_operator(client.did, requested=attempt.scopes, resource=served, now=now)
-        agent = require_active(await self._registry.agent(client.did))
-        chains = registered_chains(agent, now=now, trusted=self._trusted)
+        agent = require_active(await self.registry.agent(client.did))
+        chains = registered_chains(agent, now=now, trusted=self.trusted)
         resource, _ = await self._load(choose_resource(wanted, chains))
         authority = authority_at(resource.id, chains, now=now)
         return client_credentials.judge_agent(
@@ -149,7 +143,7 @@ class Tokens:
 
     async def _authorization_code(self, attempt: _Attempt, client: Client) -> Grant:
         now, redemption = attempt.now, authorization_code.parse(attempt.request)
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             code = await work.code(redemption.code)
         if code is None:
             raise errors.BadGrant("the code is not known")
@@ -159,7 +153,7 @@ class Tokens:
             authorization_code.require_binding(code, redemption, client_id=client.did, now=now)
             shown = redemption.actor_token and await self._shown(attempt, redemption.actor_token)
             authorization_code.require_actor(code, holder=shown.holder if shown else client.did)
-            agent = require_active(await self._registry.agent(client.did))
+            agent = require_active(await self.registry.agent(client.did))
         except errors.WrongChallenge:
             attempt.code = None  # the client gets a fresh challenge and comes again
             raise
@@ -168,7 +162,7 @@ class Tokens:
         if not set(attempt.request.resources) <= {code.request.resource}:
             raise errors.UnknownResource("the code is for another resource")
         resource, user = await self._load(code.request.resource, code.username)
-        chains = [shown.chain] if shown else registered_chains(agent, now=now, trusted=self._trusted)
+        chains = [shown.chain] if shown else registered_chains(agent, now=now, trusted=self.trusted)
         authority = authority_at(resource.id, chains, now=now)
         return authorization_code.judge(
             code, requested=attempt.scopes, user=user, resource=resource, authority=authority, now=now
@@ -182,7 +176,7 @@ class Tokens:
         # The presentation proves the client's key; whatever else names a client must name the same (DEL-01).
         if {client and client.did, attempt.request.get("client_id")} - {None, shown.holder}:
             raise errors.ClientNotAuthenticated("the client is not the holder of the presentation")
-        require_active(await self._registry.agent(shown.holder))
+        require_active(await self.registry.agent(shown.holder))
         username = subject.subject if subject else principal_of(shown.chain).id
         wanted = (subject.audience,) if subject else attempt.request.resources
         resource, user = await self._load(choose_resource(wanted, [shown.chain]), username)
@@ -197,10 +191,10 @@ class Tokens:
 
     async def _subject(self, attempt: _Attempt, text: str) -> AccessToken:
         wanted = attempt.request.resources
-        subject = issuance.verify_own(text, identity=self._identity, audience=None, now=attempt.now)
+        subject = issuance.verify_own(text, identity=self.identity, audience=None, now=attempt.now)
         if not set(wanted) <= {subject.audience}:
             raise errors.UnknownResource("a token is exchanged for the resource it was made for")
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             if not await work.is_standing(subject.id):
                 raise errors.Revoked("the subject token was revoked, or was not recorded here")
         return subject
@@ -208,17 +202,17 @@ class Tokens:
     async def _shown(self, attempt: _Attempt, token: str) -> presentations.Shown:
         asked = presentations.read(
             token,
-            issuer=self._identity.issuer,
-            trusted=self._trusted,
-            challenge_key=self._challenge_key,
+            issuer=self.identity.issuer,
+            trusted=self.trusted,
+            challenge_key=self.challenge_key,
             now=attempt.now,
         )
-        shown = presentations.judge(asked, await self._statuses.get(asked.status_urls))
+        shown = presentations.judge(asked, await self.statuses.get(asked.status_urls))
         attempt.spends.append(shown.spend)
         return shown
 
     async def _load(self, resource_id: str, username: str | None = None) -> tuple[Resource, User | None]:
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             resource = await work.resource(resource_id)
             user = None if username is None else await work.user(username)
         if resource is None:
@@ -226,9 +220,9 @@ class Tokens:
         return resource, user
 
     async def _commit(self, grant: Grant, attempt: _Attempt) -> Issued:
-        token = issuance.access_token(grant, identity=self._identity, now=attempt.now)
-        text = issuance.sign(token, identity=self._identity)
-        async with self._store.transaction() as work:
+        token = issuance.access_token(grant, identity=self.identity, now=attempt.now)
+        text = issuance.sign(token, identity=self.identity)
+        async with self.store.transaction() as work:
             await _require_standing(work, grant)
             for value in (*attempt.spends, *([attempt.code] if attempt.code else ())):
                 await _spend(work, value)
@@ -236,7 +230,7 @@ class Tokens:
             if grant.authority.digest is not None:
                 await work.add_evidence(grant.authority.digest, grant.authority.documents)
             event = audit_trail.token_issued(
-                self._identity, grant, token_id=token.id, now=attempt.now, request_id=attempt.request.request_id
+                self.identity, grant, token_id=token.id, now=attempt.now, request_id=attempt.request.request_id
             )
             await work.record(event)
         lifetime = int((token.expires - attempt.now).total_seconds())
@@ -245,14 +239,14 @@ class Tokens:
     async def _refuse(self, attempt: _Attempt, error: errors.DidAgentError) -> None:
         """Record a refusal, spend what was shown, and end what a replayed code had given (OAU-02)."""
         now = attempt.now
-        async with self._store.transaction() as work:
+        async with self.store.transaction() as work:
             if attempt.code is not None and not await work.spend(attempt.code):
                 ids = [attempt.code.key]
-                await end_tokens(work, ids, reason="its code was used again", identity=self._identity, now=now)
+                await end_tokens(work, ids, reason="its code was used again", identity=self.identity, now=now)
             for value in attempt.spends:
                 await work.spend(value)
             event = audit_trail.token_refused(
-                self._identity, error, attempt.request, client_id=attempt.client_id, grant=attempt.grant, now=now
+                self.identity, error, attempt.request, client_id=attempt.client_id, grant=attempt.grant, now=now
             )
             await work.record(event)
 

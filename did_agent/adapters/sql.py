@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, event, insert
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -62,11 +62,14 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise StoreUnavailable(f"{type(error).__name__}: {error}"[:200]) from error
 
 
-def insert_if_absent(engine_name: str, table: Table) -> Any:
-    """Return an `INSERT … ON CONFLICT DO NOTHING` in the dialect of the engine."""
-    if engine_name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+async def insert_if_absent(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless one of its unique keys is taken; True when it was inserted.
+
+    What came back tells, not a row count: PostgreSQL's driver does not count an insert that returns keys.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key)
+    return (await connection.execute(statement)).first() is not None
 
 
 def single_use_table(metadata: MetaData, prefix: str) -> Table:
@@ -82,11 +85,8 @@ def single_use_table(metadata: MetaData, prefix: str) -> Table:
 
 async def spend(connection: AsyncConnection, table: Table, purpose: str, key: str, expires: datetime) -> bool:
     """Spend a value inside the caller's transaction; True the first time, False ever after."""
-    statement = insert_if_absent(connection.dialect.name, table).values(
-        purpose=purpose, key=key, expires=numeric_date(expires)
-    )
-    result = await connection.execute(statement)
-    return bool(result.rowcount == 1)
+    row = {"purpose": purpose, "key": key, "expires": numeric_date(expires)}
+    return await insert_if_absent(connection, table, row)
 
 
 async def purge_spent(connection: AsyncConnection, table: Table, now: datetime) -> None:
@@ -105,15 +105,3 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-__all__ = [
-    "create_schema",
-    "insert",
-    "insert_if_absent",
-    "open_database",
-    "purge_spent",
-    "single_use_table",
-    "spend",
-    "transaction",
-]

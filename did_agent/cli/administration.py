@@ -8,7 +8,6 @@ import click
 
 from did_agent.cli.deployment import Deployment
 from did_agent.cli.output import emit, json_option, table
-from did_agent.errors import InvalidParameter
 
 
 @click.group()
@@ -63,5 +62,5 @@ def add_user(  # options of one command
 def _pair(text: str) -> tuple[str, str]:
     name, found, value = text.partition("=")
     if not found or not name or not value:
-        raise InvalidParameter(f"{text} is not of the form NAME=VALUE")
+        raise click.UsageError(f"{text} is not of the form NAME=VALUE")
     return name, value

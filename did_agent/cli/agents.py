@@ -9,9 +9,8 @@ import click
 
 from did_agent.agent import Agent
 from did_agent.cli.deployment import Deployment
-from did_agent.cli.output import emit, json_option, table
+from did_agent.cli.output import emit, grid, json_option, table
 from did_agent.errors import NotFound
-from did_agent.wallet import Wallet
 
 COLUMNS: Final = ("name", "state", "did", "sponsor")
 
@@ -38,7 +37,7 @@ def create(  # options of one command
 
 async def _create(at: Deployment, name: str, sponsor: str, description: str, uris: tuple[str, ...]) -> dict[str, Any]:
     # The key first: if the registration fails it is found again, and no half-enrolled agent is left without a key.
-    wallet = Wallet(at.data / "wallet")
+    wallet = at.wallet
     held = Agent.load(name, path=wallet.path) if name in wallet.names() else Agent.create(name, path=wallet.path)
     made = await at.issuer.create_agent(name=name, sponsor=sponsor, description=description, redirect_uris=uris)
     await held.enrol(at.urls.issuer_url, made["agent_id"], made["enrolment"]["challenge"])
@@ -62,8 +61,7 @@ def list_agents(at: Deployment, state: str | None, as_json: bool) -> None:
 def show(at: Deployment, name: str, as_json: bool) -> None:
     """Show one agent by name, id or DID."""
     found = asyncio.run(find_agent(at, name))
-    lines = [f"{key + ':':14}{value}" for key, value in found.items() if value]
-    emit(found, as_json=as_json, text="\n".join(lines))
+    emit(found, as_json=as_json, text=grid([(f"{key}:", str(value)) for key, value in found.items() if value]))
 
 
 def _change(change: Literal["suspend", "resume", "retire"], words: str) -> None:

@@ -12,8 +12,7 @@ from did_agent.cli.agents import find_agent
 from did_agent.cli.deployment import Deployment
 from did_agent.cli.inspection import verify_file
 from did_agent.cli.output import emit, json_option, table
-from did_agent.errors import InvalidParameter, NotFound
-from did_agent.wallet import Wallet
+from did_agent.errors import NotFound
 
 COLUMNS: Final = ("id", "agent", "state", "valid_until", "tools")
 
@@ -49,7 +48,7 @@ async def _issue(
     answer = await at.issuer.issue_credential(
         found["agent_id"], capabilities=[capability], valid_seconds=valid_seconds, max_depth=max_depth
     )
-    wallet = Wallet(at.data / "wallet")
+    wallet = at.wallet
     if found["name"] in wallet.names():
         Agent.load(found["name"], path=wallet.path).add_credential(answer["credential"])
     issued: dict[str, Any] = answer["credential"]
@@ -84,7 +83,7 @@ async def _list(at: Deployment, name: str | None, state: str | None) -> list[dic
 def revoke(at: Deployment, identifier: str | None, agent: str | None, reason: str, as_json: bool) -> None:
     """Revoke a credential, and with it every token made from it."""
     if (identifier is None) == (agent is None):
-        raise InvalidParameter("name one credential, or --agent")
+        raise click.UsageError("name one credential, or --agent")
     done = asyncio.run(_revoke(at, identifier, agent, reason))
     words = [
         f"revoked {row['id']}; " + ("verifiers have heard" if row["propagated"] else "the bridge will be told")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from did_agent.client.ledger import LedgerClient
 from did_agent.did.key import did_key
 from did_agent.errors import Misconfigured
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.wallet import Wallet
 
 PARTIES: Final = ("bridge", "issuer", "ledger", "urban-bites")  # those that write to the ledger
 OPERATOR: Final = "operator"
@@ -67,6 +69,11 @@ class Deployment:
         return load_key(path)
 
     @property
+    def wallet(self) -> Wallet:
+        """The wallet of this machine's agents: `DID_AGENT_WALLET`, as for `Agent`, else in the data folder."""
+        return Wallet(os.environ.get("DID_AGENT_WALLET") or self.data / "wallet")
+
+    @property
     def trust(self) -> Trust:
         """Who is trusted for what.  Raises: Misconfigured."""
         return load_trust(self.data / FILE)
@@ -97,6 +104,11 @@ def initialise(data: Path) -> Trust:
 
     Raises: Misconfigured.
     """
+    try:
+        # Ours alone from the start: databases and logs in it inherit no protection of their own.
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"cannot make {data}: {error.strerror}") from error
     keys = data / "keys"
     dids = {name: did_key(load_or_create_key(keys / f"{name}.jwk").public) for name in (*PARTIES, OPERATOR)}
     path = data / FILE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,14 +55,18 @@ def _folder(at: Deployment) -> Iterator[Finding]:
     if not at.data.exists():
         yield Finding(what="data folder", ok=False, says=f"{at.data} is missing: run `did-agent init`")
         return
+    others = at.data.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    says = f"{at.data} is open to others; run: chmod 700 {at.data}" if others else "open to its owner alone"
+    yield Finding(what="data folder", ok=not others, says=says)
     try:
         trust = at.trust
         says = f"{len(trust.issuers)} issuers, {len(trust.operators)} operators, {len(trust.parties)} parties"
         yield Finding(what="trust.json", ok=bool(trust.issuers and trust.operators), says=says)
     except Misconfigured as error:
         yield Finding(what="trust.json", ok=False, says=error.detail)
-    for name in (OPERATOR, *PARTIES):
-        path = at.data / "keys" / f"{name}.jwk"
+    keys = at.data / "keys"
+    for name in sorted({OPERATOR, *PARTIES, *(path.stem for path in keys.glob("*.jwk"))}):
+        path = keys / f"{name}.jwk"
         try:
             load_key(path)
             yield Finding(what=f"key {name}", ok=True, says="readable by its owner alone")
@@ -73,6 +78,7 @@ async def _parties(at: Deployment) -> list[Finding]:
     urls = (at.urls.bridge_url, at.urls.issuer_url, at.urls.ledger_url)
     async with peer_client() as http:
         found = [await _party(http, url) for url in urls]
+        found.append(await _demo(http, at.urls.demo_url))
     try:
         await at.issuer.agents(state="active")
         found.append(Finding(what="operator", ok=True, says="the issuer knows this operator"))
@@ -83,12 +89,34 @@ async def _parties(at: Deployment) -> list[Finding]:
 
 async def _party(http: httpx2.AsyncClient, url: str) -> Finding:
     try:
-        response = await http.get(f"{url}/readyz")
-    except httpx2.HTTPError as error:
+        lives = await http.get(f"{url}/livez")
+        ready = await http.get(f"{url}/readyz")
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return Finding(what=url, ok=False, says=f"cannot be reached ({type(error).__name__}): run `did-agent up`")
-    if not response.is_success:
-        return Finding(what=url, ok=False, says=f"not ready: {response.status_code}")
-    skew = abs((parsedate_to_datetime(response.headers["date"]).astimezone(UTC) - system_clock()).total_seconds())
-    if skew > MAX_SKEW:
-        return Finding(what=url, ok=False, says=f"its clock differs by {skew:.0f} s: set the clocks")
-    return Finding(what=url, ok=True, says="ready")
+    if not lives.is_success:
+        return Finding(what=url, ok=False, says=f"something else answers there ({lives.status_code}): check the port")
+    if not ready.is_success:
+        return Finding(what=url, ok=False, says=f"alive but not ready ({ready.status_code}): look at its log")
+    skew = _skew(ready)
+    if skew is None or skew > MAX_SKEW:
+        says = "does not say its time" if skew is None else f"its clock differs by {skew:.0f} s: set the clocks"
+        return Finding(what=url, ok=False, says=says)
+    return Finding(what=url, ok=True, says="alive, ready, clocks agree")
+
+
+async def _demo(http: httpx2.AsyncClient, url: str) -> Finding:
+    try:
+        status = (await http.get(url)).status_code
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return Finding(what=url, ok=False, says=f"cannot be reached ({type(error).__name__}): run `did-agent up`")
+    guarded = status == httpx2.codes.UNAUTHORIZED
+    says = "asks for credentials" if guarded else f"answers {status} without credentials; no guard there"
+    return Finding(what=url, ok=guarded, says=says)
+
+
+def _skew(response: httpx2.Response) -> float | None:
+    try:
+        told = parsedate_to_datetime(response.headers.get("date", "")).astimezone(UTC)
+    except ValueError:
+        return None
+    return abs((told - system_clock()).total_seconds())

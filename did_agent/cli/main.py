@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,14 +20,38 @@ from did_agent.cli.credentials import cred
 from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
 from did_agent.cli.inspection import token, verify_file
-from did_agent.cli.output import emit, fail, json_option, say
+from did_agent.cli.output import REFUSED, emit, fail, json_option, say
 from did_agent.cli.up import run_alone, running, until_signal
-from did_agent.errors import DidAgentError
+from did_agent.errors import DidAgentError, Misconfigured
 
 DEFAULT_PORT = 8_400
+_HIGHEST_BASE = 65_530  # the last party listens five ports above
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The root group: every error of a command ends with one line, a hint, and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except DidAgentError as error:
+            fail(error)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # the reader of our output went away, as `head` does; click ends quietly
+            fail(Misconfigured(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}"))
+        except Exception as error:  # the outermost handler
+            if "DID_AGENT_DEBUG" in os.environ:
+                raise
+            say(f"did-agent: unexpected {type(error).__name__}: {error}")
+            say("hint: this is a defect of did-agent or of the server it talks to; DID_AGENT_DEBUG=1 shows where")
+            sys.exit(REFUSED)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("did-agent"), prog_name="did-agent")
 @click.option(
     "--data",
@@ -54,15 +81,24 @@ def init(at: Deployment, as_json: bool) -> None:
 @click.option(
     "--data", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep everything in."
 )
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="First port; the parties take those above it.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, _HIGHEST_BASE),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="First port; the parties take those above it.",
+)
+@json_option
 @click.pass_obj
-def up(at: Deployment, folder: Path | None, port: int) -> None:
+def up(at: Deployment, folder: Path | None, port: int, as_json: bool) -> None:
     """Run bridge, issuer, ledger and the demo MCP server until Ctrl-C."""
-    asyncio.run(_up(folder or at.data, port))
+    asyncio.run(_up(folder or at.data, port, as_json=as_json))
 
 
-async def _up(data: Path, port: int) -> None:
+async def _up(data: Path, port: int, *, as_json: bool) -> None:
     async with running(data, port) as deployment:
+        if as_json:
+            emit({"data": str(data), **deployment.urls.model_dump()}, as_json=True)
         say("did-agent is up. Stop with Ctrl-C.")
         for label, url in deployment.urls.model_dump().items():
             say(f"  {label.removesuffix('_url'):8}{url}")
@@ -97,8 +133,5 @@ cli.add_command(verify_file, "verify")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; errors of this project end with one line, a hint, and their exit code."""
-    try:
-        cli.main(args=None if arguments is None else list(arguments), prog_name="did-agent")
-    except DidAgentError as error:
-        fail(error)
+    """Run a command and end the process with its exit code."""
+    cli.main(args=None if arguments is None else list(arguments), prog_name="did-agent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -19,13 +20,36 @@ UNREACHABLE: Final = 3
 NOT_AUTHENTICATED: Final = 4
 _HTTP_UNAUTHORIZED: Final = 401
 _MAX_CELL: Final = 72  # characters
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# By stable code; families have theirs in `_hint`.
+_HINTS: Final[Mapping[str, str]] = {
+    "not_found": "`did-agent agent list` and `did-agent cred list` show what there is",
+    "chain_broken": "a delegated credential is checked with the chain above it: a JSON list of all of them",
+    "issuer_not_trusted": "trust.json in the data folder says whom this machine trusts; check --data",
+    "wrong_audience": "--audience must be exactly whom the presentation is addressed to",
+    "log_inconsistent": "the file is not what the ledger signed, or --key and --origin name another ledger",
+}
 
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def emit(value: object, *, as_json: bool, text: str | None = None) -> None:
     """Print a value: as JSON, or as the text for people."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False) if as_json or text is None else text)
+    click.echo(printable(json.dumps(value, indent=2, ensure_ascii=False) if as_json or text is None else text, "\n"))
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return text with what a terminal obeys instead of showing written as JSON escapes, so JSON stays JSON.
+
+    Tool names and reasons come from callers: raw, they could redraw the screen or add a line that reads as a row.
+    """
+    shown = (char in keep or unicodedata.category(char) not in _UNSEEN for char in text)
+    return "".join(char if seen else json.dumps(char)[1:-1] for char, seen in zip(text, shown, strict=True))
+
+
+def clip(text: str, limit: int = _MAX_CELL) -> str:
+    """Return text of at most `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -35,7 +59,8 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 
 def grid(lines: Sequence[Sequence[str]]) -> str:
-    """Return lines of cells with their columns aligned."""
+    """Return lines of printable cells with their columns aligned."""
+    lines = [[printable(cell) for cell in line] for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -44,7 +69,7 @@ def grid(lines: Sequence[Sequence[str]]) -> str:
 
 def say(text: str) -> None:
     """Tell people something that is not data."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def fail(error: DidAgentError) -> NoReturn:
@@ -74,12 +99,11 @@ def _hint(error: DidAgentError) -> str:
     if code == UNREACHABLE:
         return "are the parties running? `did-agent up` starts them, `did-agent doctor` looks"
     if code == NOT_AUTHENTICATED:
-        return "the operator key in the data folder is not one this deployment knows; check --data"
-    return "`did-agent doctor` checks the set-up" if isinstance(error, Misconfigured) else ""
+        return "the bridge does not accept this key: check --data, and that the agent is active"
+    return "`did-agent doctor` checks the set-up" if isinstance(error, Misconfigured) else _HINTS.get(error.code, "")
 
 
 def _cell(value: object) -> str:
     if value is None or value == "":
         return "-"
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 1] + "…"
+    return clip(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))

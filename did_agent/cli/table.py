@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from did_agent.cli.output import grid
+from did_agent.cli.output import clip, grid
 from did_agent.policy.decide import short_did
 
 COLUMNS: Final = ("WHEN", "WHO", "THROUGH", "DID", "ON", "DECISION", "WHY")
@@ -14,19 +14,24 @@ _MAX_WHY: Final = 78  # characters
 
 def audit_table(events: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> str:
     """Return events as a table, agents by name where `names` knows their DID."""
-    return grid([COLUMNS, *(_row(event, names) for event in events)])
+    return grid([COLUMNS, *audit_rows(events, names)])
+
+
+def audit_rows(events: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[Sequence[str]]:
+    """Return the cells of each event in the order of `COLUMNS`, not yet made printable: `grid` does that."""
+    return [_row(event, names) for event in events]
 
 
 def _row(event: Mapping[str, Any], names: Mapping[str, str]) -> Sequence[str]:
     why = event["explanation"] if event["decision"] == "deny" else event["reason"]
     return (
-        event["time"][11:19],
+        event["time"][:19].replace("T", " "),
         _name(event["principal"], names),
         " ◂ ".join(_name(actor, names) for actor in event["actors"]) or "-",
-        event["action"] if event["action"] != "tool.call" else f"call {event['target']}",
+        event["action"] if event["action"] != "tool.call" else clip(f"call {event['target']}"),
         _place(event),
         event["decision"],
-        why if len(why) <= _MAX_WHY else why[: _MAX_WHY - 1] + "…",
+        clip(why, _MAX_WHY),
     )
 
 

@@ -30,7 +30,7 @@ def party(name: str) -> Any:
         create = _entry_point(name).load()
     except ImportError as error:
         raise Misconfigured(
-            f"{name} needs more than is installed ({error.name}): pip install 'did-agent[server,mcp]'"
+            f"{name} cannot be loaded ({error}); servers need more: pip install 'did-agent[server,mcp]'"
         ) from error
     return create()
 

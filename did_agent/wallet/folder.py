@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from did_agent.adapters.keystore import load_key, load_or_create_key, write_private
 from did_agent.encoding.digest import sha256
+from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import Malformed, Misconfigured, NotFound, StateConflict
 from did_agent.keys.ed25519 import SigningKey
@@ -64,12 +65,14 @@ class Wallet:
     def add_credential(self, name: str, credential: Mapping[str, Any]) -> None:
         """Keep a credential; the same one twice is kept once.
 
-        Raises: Misconfigured.
+        Raises: Misconfigured, BadEncoding.
         """
-        identifier = sha256(str(credential.get("id")).encode()).hex()[:24]
-        file = self._folder(name) / f"credential-{identifier}.json"
+        # Named by content: by its id, a credential somebody hands us could replace one of ours.
+        file = self._folder(name) / f"credential-{sha256(canonicalize(credential)).hex()}.json"
         try:
-            write_private(file, json.dumps(credential).encode())
+            write_private(file, json.dumps(credential).encode(), replace=False)
+        except FileExistsError:
+            return
         except OSError as error:
             raise Misconfigured(f"cannot write {file}: {error.strerror}") from error
 

@@ -119,8 +119,7 @@ class SQLWork:
             "created": numeric_date(agent.created),
             "changed": numeric_date(agent.changed),
         }
-        added = await self._connection.execute(self._insert_new(_agents).values(row))
-        if added.rowcount != 1:
+        if not await insert_if_absent(self._connection, _agents, row):
             raise StateConflict(f"an agent with a name like {agent.name} exists")
         invitation = {
             "agent_id": enrolment.agent_id,
@@ -175,8 +174,7 @@ class SQLWork:
             "list_number": grant.list_number,
             "list_index": grant.list_index,
         }
-        added = await self._connection.execute(self._insert_new(_grants).values(row))
-        return bool(added.rowcount == 1)
+        return await insert_if_absent(self._connection, _grants, row)
 
     async def grant(self, identifier: str) -> Grant | None:
         """Return one credential."""
@@ -235,9 +233,6 @@ class SQLWork:
     async def record(self, event: AuditEvent) -> None:
         """Queue an audit event for the ledger."""
         await record(self._connection, outbox, event)
-
-    def _insert_new(self, table: Table) -> Any:
-        return insert_if_absent(self._connection.dialect.name, table)
 
 
 def _agent(row: Any) -> Agent:

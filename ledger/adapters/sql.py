@@ -142,8 +142,7 @@ class SQLLog:
 
 async def _lock(connection: AsyncConnection) -> Frontier:
     """Return the frontier, held against every other writer until the transaction ends."""
-    first = insert_if_absent(connection.dialect.name, _state).values(id=_ONLY, size=0, frontier=b"")
-    await connection.execute(first)
+    await insert_if_absent(connection, _state, {"id": _ONLY, "size": 0, "frontier": b""})
     state = (await connection.execute(select(_state).where(_state.c.id == _ONLY).with_for_update())).one()
     joined = bytes(state.frontier)
     roots = [joined[start : start + HASH_BYTES] for start in range(0, len(joined), HASH_BYTES)]

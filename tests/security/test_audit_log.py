@@ -106,7 +106,9 @@ def test_any_flipped_bit_is_found(data: st.DataObject) -> None:
 @pytest.mark.req("AUD-03")
 def test_each_kind_of_tampering_names_the_row() -> None:
     lines = exported()
-    edited = [line.replace(b'"deny"', b'"allow"') if index == row_of(lines, 5) else line for index, line in enumerate(lines)]
+    edited = [
+        line.replace(b'"deny"', b'"allow"') if index == row_of(lines, 5) else line for index, line in enumerate(lines)
+    ]
     assert verdict(edited).startswith("row 5 ")
     removed = [line for index, line in enumerate(lines) if index != row_of(lines, 4)]
     assert verdict(removed).startswith("row 4 ")
@@ -208,7 +210,9 @@ def test_an_event_has_exactly_its_members() -> None:
 @pytest.mark.req("TOK-08", "AUD-01")
 def test_a_delivery_is_bound_to_its_body_its_sender_and_its_ledger() -> None:
     source = did_key(KEY.public)
-    _, headers, body = batch_request([EVENT.canonical().decode()], ledger_url="https://ledger.example", key=KEY, now=NOW)
+    _, headers, body = batch_request(
+        [EVENT.canonical().decode()], ledger_url="https://ledger.example", key=KEY, now=NOW
+    )
     token = headers["Authorization"].removeprefix("Bearer ")
 
     def check(text: str = token, content: bytes = body, url: str = "https://ledger.example", who: str = source) -> str:

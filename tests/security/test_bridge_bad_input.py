@@ -65,7 +65,9 @@ async def test_no_body_breaks_an_endpoint(w: World, method: str, path: str) -> N
     for media_type, body in BODIES:
         headers = {**admin, **({"Content-Type": media_type} if media_type else {})}
         is_clean(await w.http.request(method, path, content=body, headers=headers))
-    too_large = await w.http.request(method, path, content=b"a=" + b"x" * 300_000, headers={**admin, "Content-Type": FORM})
+    too_large = await w.http.request(
+        method, path, content=b"a=" + b"x" * 300_000, headers={**admin, "Content-Type": FORM}
+    )
     is_clean(too_large, 413)
 
 
@@ -89,7 +91,10 @@ async def test_a_large_body_without_a_length_is_cut_off(w: World) -> None:
         ({"grant_type": "client_credentials"}, "invalid_client"),
         ({"grant_type": "client_credentials", "client_assertion": "x"}, "invalid_request"),
         ({"grant_type": "client_credentials", "client_assertion_type": ASSERTION}, "invalid_request"),
-        ({"grant_type": "client_credentials", "client_assertion": "x", "client_assertion_type": "y"}, "invalid_request"),
+        (
+            {"grant_type": "client_credentials", "client_assertion": "x", "client_assertion_type": "y"},
+            "invalid_request",
+        ),
         (
             {"grant_type": "client_credentials", "client_assertion": "x", "client_assertion_type": ASSERTION},
             "invalid_client",
@@ -98,7 +103,10 @@ async def test_a_large_body_without_a_length_is_cut_off(w: World) -> None:
         ({"grant_type": EXCHANGE}, "invalid_request"),
         ({"grant_type": EXCHANGE, "subject_token": "x"}, "invalid_request"),
         ({"grant_type": EXCHANGE, "subject_token": "x", "subject_token_type": "urn:other"}, "invalid_request"),
-        ({"grant_type": EXCHANGE, "subject_token": "{}", "subject_token_type": VP, "actor_token": "x"}, "invalid_request"),
+        (
+            {"grant_type": EXCHANGE, "subject_token": "{}", "subject_token_type": VP, "actor_token": "x"},
+            "invalid_request",
+        ),
         (
             {"grant_type": EXCHANGE, "subject_token": "{}", "subject_token_type": VP, "actor_token_type": VP},
             "invalid_request",

@@ -79,7 +79,10 @@ async def test_only_an_honest_assertion_authenticates(w: World) -> None:
     ]
     for number, (changes, typ, kid) in enumerate(spoilt):
         claims = {**honest, "jti": f"j{number}", **changes}
-        form = {"client_assertion_type": ASSERTION, "client_assertion": sign_jwt(claims, typ=typ, key=agent.key, kid=kid)}
+        form = {
+            "client_assertion_type": ASSERTION,
+            "client_assertion": sign_jwt(claims, typ=typ, key=agent.key, kid=kid),
+        }
         answer = await w.token({"grant_type": "client_credentials", "resource": RESOURCE, **form})
         await refused(answer, 401, "invalid_client")
     form = {"client_assertion_type": ASSERTION, "client_assertion": sign_jwt(honest, typ="JWT", key=agent.key)}
@@ -249,7 +252,9 @@ async def test_a_code_in_wrong_hands_is_burnt(w: World) -> None:
 
     async def attempt(who: Actor, **changes: str) -> None:
         code, verifier = await code_for(w, agent)
-        await refused(await redeem(w, who, code, changes.pop("code_verifier", verifier), **changes), 400, "invalid_grant")
+        await refused(
+            await redeem(w, who, code, changes.pop("code_verifier", verifier), **changes), 400, "invalid_grant"
+        )
         await refused(await redeem(w, agent, code, verifier), 400, "invalid_grant")
 
     await attempt(thief)

@@ -98,7 +98,13 @@ def test_a_tricky_redirect_uri_is_refused_even_when_registered(uri: str) -> None
 @pytest.mark.req("OAU-03")
 @pytest.mark.parametrize(
     "uri",
-    ["https://app.example/cb", "https://app.example/cb?a=b", "http://127.0.0.1/cb", "http://[::1]:80/cb", "com.example.app:/cb"],
+    [
+        "https://app.example/cb",
+        "https://app.example/cb?a=b",
+        "http://127.0.0.1/cb",
+        "http://[::1]:80/cb",
+        "com.example.app:/cb",
+    ],
 )
 def test_an_honest_redirect_uri_is_kept_exactly(uri: str) -> None:
     assert require_redirect_uri(uri, [uri]) == uri

@@ -85,9 +85,7 @@ def find(_header: Mapping[str, object], _claims: Mapping[str, object]) -> Public
 
 
 def admit(text: str, *, now: datetime = NOW, audience: str = RESOURCE, issuer: str = BRIDGE) -> AccessToken:
-    return verify_access_token(
-        text, find_key=find, expected_issuer=issuer, expected_audience=audience, now=now
-    )
+    return verify_access_token(text, find_key=find, expected_issuer=issuer, expected_audience=audience, now=now)
 
 
 def forged(changes: Mapping[str, Any], *, typ: str = "at+jwt", key: SigningKey = KEY, **header: Any) -> str:
