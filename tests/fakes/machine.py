@@ -85,3 +85,14 @@ class Machine:
         else:
             path.write_text(content if isinstance(content, str) else json.dumps(content))
         return str(path)
+
+
+def refused(result: Result, code: int, *words: str) -> None:
+    """Require a refusal: its exit code, its words on stderr, and no data."""
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+    if code != 2:
+        assert result.stderr.startswith("did-agent: ")

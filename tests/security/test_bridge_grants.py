@@ -20,7 +20,6 @@ from tests.fakes.bridge_world import (
     OTHER_RESOURCE,
     REDIRECT,
     RESOURCE,
-    VP,
     Actor,
     World,
     capability,
