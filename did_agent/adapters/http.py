@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.cookiejar
 import ipaddress
 import re
 import socket
@@ -26,22 +27,32 @@ _HOST: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _JSON_TYPES: Final = ("application/json", "application/vc", "application/ld+json", "application/did+json")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+# The only IPv6 block given out to hosts; `is_global` also lets site-local and IPv4-compatible addresses pass.
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+_ISATAP: Final = 0x5EFE  # stands before an IPv4 address in the lower half (RFC 5214)
+_RELAYS: Final = ipaddress.ip_network("192.88.99.0/24")  # 6to4 relays, withdrawn (RFC 7526)
 
 
-def peer_client(*, timeout: float = TOTAL_TIMEOUT, auth: httpx2.Auth | None = None) -> httpx2.AsyncClient:
+def peer_client(
+    *, timeout: float = TOTAL_TIMEOUT, auth: httpx2.Auth | None = None, limits: httpx2.Limits | None = None
+) -> httpx2.AsyncClient:
     """Return a client for URLs of our own configuration: no redirects, no proxy from the environment."""
     return httpx2.AsyncClient(
         auth=auth,
         timeout=httpx2.Timeout(timeout, connect=CONNECT_TIMEOUT),
         follow_redirects=False,
         trust_env=False,
+        limits=limits or httpx2.Limits(),
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
     )
 
 
 def is_loopback(url: str) -> bool:
-    """Say whether a configured URL points at this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
+    """Say whether a configured URL points at this machine; what cannot be read does not."""
+    try:
+        return urlsplit(url).hostname in _LOOPBACK
+    except ValueError:
+        return False
 
 
 class GuardedFetcher:
@@ -76,7 +87,7 @@ class GuardedFetcher:
     async def _get(self, url: str) -> bytes:
         target, headers, extensions = await self._pin(url)
         if self._client is None:
-            self._client = peer_client()
+            self._client = _stranger_client()
         async with self._client.stream("GET", target, headers=headers, extensions=extensions) as response:
             if response.status_code != httpx2.codes.OK:
                 raise PeerUnavailable(f"{url[:200]} answered {response.status_code}")
@@ -94,26 +105,43 @@ class GuardedFetcher:
 
     async def _pin(self, url: str) -> tuple[str, dict[str, str], dict[str, str]]:
         """Return the URL with its checked address in place of the name, and what keeps the name for TLS and Host."""
-        parts = urlsplit(url)
-        if not url.isascii() or parts.username is not None or parts.password is not None or parts.fragment:
-            raise PeerUnavailable("the URL has user information, a fragment or odd characters")
+        parts, port = _split(url)
+        if parts.username is not None or parts.password is not None or parts.fragment:
+            raise PeerUnavailable("the URL has user information or a fragment")
         if self._allow_loopback and parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK:
             return url, {}, {}
-        host, port = _require_public(parts)
+        host = _require_public(parts, port)
         address = await _resolve(host, port or 443)
         location = f"[{address}]" if ":" in address else address
         target = parts._replace(netloc=location if port is None else f"{location}:{port}").geturl()
         return target, {"Host": parts.netloc}, {"sni_hostname": host}
 
 
-def _require_public(parts: SplitResult) -> tuple[str, int | None]:
+def _stranger_client() -> httpx2.AsyncClient:
+    # A kept connection is known by its address: two names on one address would share the TLS identity that only the
+    # first one proved.  Cookies would likewise pass from one name to the other.
+    client = peer_client(limits=httpx2.Limits(max_keepalive_connections=0))
+    client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    return client
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    # `urlsplit` drops white space and control characters silently, others do not: they would read two addresses.
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise PeerUnavailable("the URL has odd characters")
     try:
-        host, port = (parts.hostname or "").lower(), parts.port
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError as error:
-        raise PeerUnavailable("the port is not a number") from error
+        raise PeerUnavailable("the URL cannot be read") from error
+    return parts, port
+
+
+def _require_public(parts: SplitResult, port: int | None) -> str:
+    host = parts.hostname or ""
     if parts.scheme != "https" or port not in _PORTS or not _HOST.fullmatch(host):
         raise PeerUnavailable("only https to a named host on the usual ports is fetched")
-    return host, port
+    return host
 
 
 async def _resolve(host: str, port: int) -> str:
@@ -132,9 +160,17 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(parsed, ipaddress.IPv6Address):
-        embedded = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo and parsed.teredo[1])
-        if embedded is not None:
-            return is_public(str(embedded))
-        if parsed in _NAT64:
-            return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
-    return parsed.is_global and not parsed.is_multicast
+        return _is_public_v6(parsed)
+    return parsed.is_global and not parsed.is_multicast and parsed not in _RELAYS
+
+
+def _is_public_v6(address: ipaddress.IPv6Address) -> bool:
+    last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if address.ipv4_mapped is not None or address in _NAT64:
+        return is_public(str(last))
+    if address.sixtofour is not None or address.teredo is not None:
+        return False  # tunnels nobody should still run, into networks nobody can see from here
+    # The second bit of the interface identifier only says whether the embedded address is unique.
+    if (int(address) >> 32) & 0xFDFFFFFF == _ISATAP and not is_public(str(last)):
+        return False
+    return address in _UNICAST and address.is_global

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from did_agent.adapters.http import peer_client
 from did_agent.adapters.sql import transaction
-from did_agent.audit.delivery import batch_request
+from did_agent.audit.delivery import batch_request, fitting
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
 from did_agent.errors import Unavailable
@@ -62,7 +62,7 @@ class Delivery:
         self._wake.set()
 
     async def run(self) -> None:
-        """Deliver for ever; a ledger that is away is asked again, at most every few seconds."""
+        """Deliver for ever; a ledger or a database that is away is asked again, at most every few seconds."""
         wait = RETRY_FIRST
         async with peer_client() as http:
             while True:
@@ -101,5 +101,6 @@ class Delivery:
 
     async def _next_rows(self) -> Sequence[Row[Any, Any]]:
         query = select(self._table.c.seq, self._table.c.event).order_by(self._table.c.seq).limit(BATCH)
-        async with self._engine.connect() as connection:
-            return (await connection.execute(query)).all()
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return rows[: fitting([str(row.event) for row in rows])]

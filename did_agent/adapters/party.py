@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from did_agent.errors import Misconfigured
 
+SENDING_TIMEOUT: Final = 10.0  # s for a whole header section, and for the rest of a body nobody reads any more
 KEEP_ALIVE: Final = 30  # s an idle connection is kept
 GRACE: Final = 3  # s open requests get at shutdown
 MAX_CONNECTIONS: Final = 1_000
@@ -40,7 +43,7 @@ def server(app: Any) -> uvicorn.Server:
     """Return a server for one party: h11 (which refuses what httptools lets through), bounded, silent about itself."""
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=_Impatient,
         ws="none",
         lifespan="on",
         log_level="warning",
@@ -57,6 +60,36 @@ def server(app: Any) -> uvicorn.Server:
     # Signals belong to whoever runs the loop, not to each of several servers in it.
     quiet.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # documented way to embed
     return quiet
+
+
+class _Impatient(H11Protocol):
+    """uvicorn's h11 with the limit it lacks: half a header must not hold its connection for ever (LIM-02)."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        unanswered = self.cycle is not None and not self.cycle.response_complete
+        if unanswered or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._forget()
+        elif self._deadline is None:  # counted from the first byte, not anew with each
+            self._deadline = self.loop.call_later(SENDING_TIMEOUT, self.transport.close)
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 @asynccontextmanager

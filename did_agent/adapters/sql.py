@@ -7,16 +7,19 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, event
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from did_agent.clock import numeric_date
-from did_agent.errors import DidAgentError, Misconfigured, StoreUnavailable
+from did_agent.errors import DidAgentError, InvalidParameter, Misconfigured, StoreUnavailable
 
 BUSY_TIMEOUT: Final = 10_000  # ms a SQLite writer waits for another
 POOL: Final = 5  # connections a process keeps to PostgreSQL
+POOL_TIMEOUT: Final = 10  # s a request waits for one of them
+CONNECT_TIMEOUT: Final = 5  # s until PostgreSQL must have answered
+_SCHEMA_LOCK: Final = 7_305_804_402_566_194_529  # any number, the same in every process of ours
 _DIALECTS: Final = ("sqlite+aiosqlite://", "postgresql+psycopg://")
 
 
@@ -28,8 +31,16 @@ def open_database(url: str) -> AsyncEngine:
     if not url.startswith(_DIALECTS):
         raise Misconfigured(f"DATABASE_URL must begin with {' or '.join(_DIALECTS)}")
     if url.startswith("postgresql"):
-        return create_async_engine(url, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT / 1000})
+        return create_async_engine(
+            url,
+            pool_size=POOL,
+            max_overflow=POOL,
+            pool_pre_ping=True,
+            pool_timeout=POOL_TIMEOUT,
+            hide_parameters=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT},
+        )
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT / 1000})
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -42,6 +53,9 @@ async def create_schema(engine: AsyncEngine, metadata: MetaData) -> None:
     """
     try:
         async with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # Workers that start together would all find the tables missing and all but one would fail.
+                await connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             await connection.run_sync(metadata.create_all)
     except (OperationalError, DBAPIError, OSError) as error:
         raise Misconfigured(f"the database cannot be opened: {type(error).__name__}") from error
@@ -51,13 +65,16 @@ async def create_schema(engine: AsyncEngine, metadata: MetaData) -> None:
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Open one write transaction: all of it is durable when the block ends, or none of it happened.
 
-    Raises: StoreUnavailable; errors of this project pass through.
+    Raises: StoreUnavailable, InvalidParameter for a value that cannot be stored; errors of this project pass through.
     """
     try:
         async with engine.begin() as connection:
             yield connection
     except DidAgentError:
         raise
+    except DataError as error:
+        # PostgreSQL takes no NUL and no text longer than its column: the sender's fault, and no use to try again.
+        raise InvalidParameter("a value cannot be stored") from error
     except (SQLAlchemyError, OSError) as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}"[:200]) from error
 

@@ -25,7 +25,7 @@ class _Entry:
 
 
 class StatusLists:
-    """A cache of verified status lists, each at most `max_age` old."""
+    """A cache of verified status lists, each at most `max_age` and its own `ttl` old (VCX-10)."""
 
     def __init__(self, fetcher: FetchJSON, *, trusted: TrustedIssuers, max_age: timedelta, clock: Clock) -> None:
         self._fetcher, self._trusted = fetcher, trusted
@@ -58,7 +58,7 @@ class StatusLists:
             found = verify_status_list(document, expected_url=url, trusted_issuers=self._trusted, now=now)
         except DidAgentError:
             return _Entry(until=now + FAILURE_LIFE, found=None)
-        return _Entry(until=min(now + self._max_age, found.valid_until), found=found)
+        return _Entry(until=min(now + min(self._max_age, found.ttl), found.valid_until), found=found)
 
     def _keep(self, url: str, entry: _Entry) -> None:
         self._entries.pop(url, None)

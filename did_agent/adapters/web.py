@@ -5,6 +5,7 @@ Pure ASGI, outermost; routes see a request whose size is already known to be wit
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -29,6 +30,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 
 MAX_HEADERS: Final = 16_384  # bytes of all header fields together
+BODY_TIMEOUT: Final = 15.0  # s for a whole body; a slow sender must not hold a worker (LIM-02)
 RETRY_AFTER: Final = "2"  # s, with every 503
 
 # The first class that fits wins, so leaves stand before their families.
@@ -103,7 +105,17 @@ class _Edge:
             await answer.whole(*refusal)
             return
         try:
-            body = await _read(receive, self._max_body)
+            async with asyncio.timeout(BODY_TIMEOUT):
+                body = await _read(receive, self._max_body)
+        except TooLarge as error:
+            await answer.whole(*problem(error, request_id=request_id))
+            return
+        except TimeoutError:
+            await answer.whole(*_problem(408, "request_timeout", "The body came too slowly.", request_id))
+            return
+        if body is None:
+            return  # the sender left; half a request is not a request
+        try:
             await self._app(scope, _replay(body, receive), answer)
         except DidAgentError as error:
             await answer.whole(*problem(error, request_id=request_id))
@@ -120,7 +132,7 @@ class _Edge:
         if len(hosts) != 1 or (self._hosts is not None and hosts[0] not in self._hosts):
             return _problem(421, "wrong_host", "This host is not served here.", request_id)
         lengths = [value for name, value in headers if name == b"content-length"]
-        if any(not value.isdigit() or int(value) > self._max_body for value in lengths):
+        if any(not _is_at_most(value, self._max_body) for value in lengths):
             return _problem(413, "limit_exceeded", "The body is too large.", request_id)
         return None
 
@@ -156,12 +168,17 @@ def _request_id(scope: Scope) -> str:
     return str(uuid.uuid4())
 
 
-async def _read(receive: Any, max_body: int) -> bytes:
+def _is_at_most(digits: bytes, limit: int) -> bool:
+    # Counted before converted: Python refuses to convert thousands of digits, and not as a refusal of ours.
+    return digits.isdigit() and len(digits) <= len(str(limit)) and int(digits) <= limit
+
+
+async def _read(receive: Any, max_body: int) -> bytes | None:
     received = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(received)
+            return None
         received += message.get("body", b"")
         if len(received) > max_body:
             raise TooLarge(f"a body of more than {max_body} bytes")

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -141,13 +142,26 @@ def install_error_handlers(app: FastAPI) -> None:
         status, headers, body = _problem(error.status_code, code, str(error.detail), request_id(request))
         return Response(body, status_code=status, headers={**headers, **(error.headers or {})})
 
+    async def unread(request: Request, _error: Exception) -> Response:
+        # FastAPI would show what was sent, and in another form than every other refusal.
+        refused = InvalidParameter("a parameter of the URL is missing or of the wrong kind")
+        return await ours(request, refused)
+
+    async def unexpected(request: Request, _error: Exception) -> Response:
+        # The edge logs it; Starlette raises it again after this answer.
+        status, headers, body = _problem(500, "internal_error", "An internal error occurred.", request_id(request))
+        return Response(body, status_code=status, headers=headers)
+
+    app.add_exception_handler(RequestValidationError, unread)
+    app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(DidAgentError, ours)
     app.add_exception_handler(HTTPException, theirs)
 
 
 def plain_app(**options: Any) -> FastAPI:
     """Return a FastAPI app without its public documentation pages, answering errors our way."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, **options)
+    # A redirect for a slash too many would be built from the Host header (WEB-09).
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, **options)
     install_error_handlers(app)
     return app
 

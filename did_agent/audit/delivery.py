@@ -11,6 +11,7 @@ from typing import Final
 from did_agent.clock import numeric_date
 from did_agent.did.key import did_key, parse_did_key, verification_method
 from did_agent.encoding.digest import digest_uri
+from did_agent.encoding.strict_json import MAX_BODY
 from did_agent.errors import BadSignature, UntrustedIssuer
 from did_agent.keys.ed25519 import PublicKey, SigningKey
 from did_agent.proof.jwt import sign_jwt, verify_jwt
@@ -18,6 +19,7 @@ from did_agent.tokens.profiles import AUDIT_BATCH
 
 MAX_BATCH: Final = 100  # events of one delivery
 LIFETIME: Final = timedelta(seconds=30)
+_WRAPPER: Final = b'{"events":[]}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,17 @@ class VerifiedBatch:
     """Who sent a batch; the body it came with is theirs."""
 
     source: str
+
+
+def fitting(events: Sequence[str]) -> int:
+    """Return how many of `events`, from the first on, one delivery takes: a larger body would be refused for ever."""
+    size, count = len(_WRAPPER), 0
+    for event in events[:MAX_BATCH]:
+        size += len(event.encode()) + 1
+        if size > MAX_BODY:
+            break
+        count += 1
+    return count
 
 
 def batch_request(

@@ -21,7 +21,7 @@ from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
 from did_agent.cli.inspection import token, verify_file
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
-from did_agent.cli.up import run_alone, running, until_signal
+from did_agent.cli.up import asked_to_end, run_alone, running
 from did_agent.errors import DidAgentError, Misconfigured
 
 DEFAULT_PORT = 8_400
@@ -96,6 +96,7 @@ def up(at: Deployment, folder: Path | None, port: int, as_json: bool) -> None:
 
 
 async def _up(data: Path, port: int, *, as_json: bool) -> None:
+    asked = asked_to_end()
     async with running(data, port) as deployment:
         if as_json:
             emit({"data": str(data), **deployment.urls.model_dump()}, as_json=True)
@@ -103,7 +104,7 @@ async def _up(data: Path, port: int, *, as_json: bool) -> None:
         for label, url in deployment.urls.model_dump().items():
             say(f"  {label.removesuffix('_url'):8}{url}")
         say(f"  data    {data} (you are the operator: its key is in {data / 'keys'})")
-        await until_signal()
+        await asked.wait()
     say("stopped")
 
 

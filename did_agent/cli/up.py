@@ -18,6 +18,7 @@ from did_agent.errors import Misconfigured
 
 GROUP: Final = "did_agent.parties"
 DEMO: Final = "urban-bites"
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _URL_OF: Final = {"bridge": "bridge_url", "issuer": "issuer_url", "ledger": "ledger_url", DEMO: "demo_url"}
 
 
@@ -71,18 +72,27 @@ async def run_alone(name: str, *, host: str | None) -> None:
 
     os.environ.setdefault("DID_AGENT_GUARD_NAME", DEMO)
     location = urlsplit(getattr(Urls(), _URL_OF[name]))
+    asked = asked_to_end()
     listener = listen(host or location.hostname or "127.0.0.1", location.port or 0)
     async with serving([(party(name), listener)]):
-        await until_signal()
+        await asked.wait()
 
 
-async def until_signal() -> None:
-    """Return when the process is asked to end."""
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
-    await asked.wait()
+def asked_to_end() -> asyncio.Event:
+    """Return the event of being asked to end, from now on: taken before anything starts, so that all of it is stopped.
+
+    Asking a second time ends the process at once.
+    """
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def ask() -> None:
+        asked.set()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, ask)
+    return asked
 
 
 async def _register_demo(deployment: Deployment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +26,7 @@ class TokenAuth(httpx2.Auth):
         self._fetch, self._clock = fetch, clock
         self._token: str | None = None
         self._renew_at: datetime | None = None
+        self._fetching = asyncio.Lock()  # many requests at once need one token, not one each
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Refuse: tokens are fetched asynchronously."""
@@ -32,21 +34,23 @@ class TokenAuth(httpx2.Auth):
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """Add the token; on a 401 try once more with a fresh one."""
-        fresh = await self._ensure()
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        token, fresh = await self._current(refused=None)
+        request.headers["Authorization"] = f"Bearer {token}"
         response = yield request
         if response.status_code == httpx2.codes.UNAUTHORIZED and not fresh:
-            self._token = None
-            await self._ensure()
-            request.headers["Authorization"] = f"Bearer {self._token}"
+            token, _ = await self._current(refused=token)
+            request.headers["Authorization"] = f"Bearer {token}"
             yield request
 
-    async def _ensure(self) -> bool:
-        if self._token is not None and self._renew_at is not None and self._clock() < self._renew_at:
-            return False
-        self._token = await self._fetch()
-        self._renew_at = _end_of(self._token) - RENEW_BEFORE
-        return True
+    async def _current(self, *, refused: str | None) -> tuple[str, bool]:
+        """Return a token other than `refused`, and whether it was fetched just now."""
+        async with self._fetching:
+            known, renew_at = self._token, self._renew_at
+            if known is not None and known != refused and renew_at is not None and self._clock() < renew_at:
+                return known, False
+            token = await self._fetch()
+            self._token, self._renew_at = token, _end_of(token) - RENEW_BEFORE
+            return token, True
 
 
 class PresentationAuth(httpx2.Auth):

@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import httpx2
 
-from did_agent.adapters.http import peer_client
-from did_agent.client.errors import members_of
+from did_agent.client.wire import objects_in, segment, send, text_in
 from did_agent.clock import Clock, system_clock
-from did_agent.errors import PeerUnavailable, WrongAudience
+from did_agent.errors import WrongAudience
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.tokens.client_assertion import make_client_assertion
 
@@ -19,7 +18,6 @@ VP_TYPE: Final = "https://www.w3.org/2018/credentials#VerifiablePresentation"
 ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_TIMEOUT: Final = 15.0  # s; signing in hashes a password
 
 
 class BridgeClient:
@@ -37,7 +35,7 @@ class BridgeClient:
         # What is signed is addressed to whom we connected to, never to whom an answer names (VCX, section 9).
         if answer.get("domain") != self.url:
             raise WrongAudience("the challenge is for another bridge")
-        return str(answer["c_nonce"])
+        return text_in(answer, "c_nonce")
 
     async def client_credentials(self, key: SigningKey, *, resource: str, scope: str | None = None) -> str:
         """Return a token for a did:key client on its own.
@@ -106,14 +104,14 @@ class BridgeClient:
 
     async def resources(self) -> list[dict[str, Any]]:
         """Return the registered resources."""
-        return list((await self._send("GET", "/resources"))["resources"])
+        return objects_in(await self._send("GET", "/resources"), "resources")
 
     async def put_user(
         self, username: str, *, password: str, name: str, rights: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
         """Create or replace a local user with what they may do at each resource."""
         body = {"password": password, "name": name, "rights": {key: list(tools) for key, tools in rights.items()}}
-        return await self._send("PUT", f"/users/{username}", json=body)
+        return await self._send("PUT", f"/users/{segment(username)}", json=body)
 
     def _assertion(self, key: SigningKey) -> dict[str, str]:
         assertion = make_client_assertion(key, audience=self.url, now=self._clock())
@@ -121,11 +119,7 @@ class BridgeClient:
 
     async def _token(self, fields: Mapping[str, str | None]) -> str:
         sent = {name: value for name, value in fields.items() if value is not None}
-        return str((await self._send("POST", "/token", data=sent))["access_token"])
+        return text_in(await self._send("POST", "/token", data=sent), "access_token")
 
     async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        try:
-            async with peer_client(timeout=_TIMEOUT, auth=self._auth) as http:
-                return members_of(await http.request(method, self.url + path, **content))
-        except httpx2.HTTPError as error:
-            raise PeerUnavailable(f"the bridge {self.url}: {type(error).__name__}") from error
+        return await send("bridge", self.url, method, path, auth=self._auth, **content)

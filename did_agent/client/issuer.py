@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
-from urllib.parse import quote
 
 import httpx2
 
-from did_agent.adapters.http import peer_client
-from did_agent.client.errors import members_of
-from did_agent.errors import PeerUnavailable
+from did_agent.client.wire import objects_in, segment, send, text_in
 
 
 class IssuerClient:
@@ -40,27 +37,27 @@ class IssuerClient:
 
     async def enrol(self, agent_id: str, presentation: Mapping[str, Any]) -> dict[str, Any]:
         """Answer an invitation with a proof of possession."""
-        return await self._send("POST", f"/agents/{quote(agent_id)}/enrolment", json={"presentation": presentation})
+        return await self._send("POST", f"/agents/{segment(agent_id)}/enrolment", json={"presentation": presentation})
 
     async def agents(self, **filters: str) -> list[dict[str, Any]]:
         """Return all agents that fit, page by page."""
         found: list[dict[str, Any]] = []
         while True:
             page = await self._send("GET", "/agents", params=filters)
-            found += page["agents"]
-            if page["next"] is None:
+            found += objects_in(page, "agents")
+            if page.get("next") is None:
                 return found
-            filters = {**filters, "after": page["next"]}
+            filters = {**filters, "after": text_in(page, "next")}
 
     async def agent(self, identifier: str) -> dict[str, Any]:
         """Return one agent by its id or DID."""
-        return await self._send("GET", f"/agents/{quote(identifier)}")
+        return await self._send("GET", f"/agents/{segment(identifier)}")
 
     async def change_agent(
         self, identifier: str, change: Literal["suspend", "resume", "retire"], *, reason: str
     ) -> dict[str, Any]:
         """Suspend, resume or retire an agent."""
-        return await self._send("POST", f"/agents/{quote(identifier)}/{change}", json={"reason": reason})
+        return await self._send("POST", f"/agents/{segment(identifier)}/{change}", json={"reason": reason})
 
     async def issue_credential(
         self,
@@ -72,19 +69,15 @@ class IssuerClient:
     ) -> dict[str, Any]:
         """Grant capabilities to an agent; the answer holds the signed credential."""
         body = {"capabilities": list(capabilities), "valid_seconds": valid_seconds, "max_depth": max_depth}
-        return await self._send("POST", f"/agents/{quote(identifier)}/credentials", json=body)
+        return await self._send("POST", f"/agents/{segment(identifier)}/credentials", json=body)
 
     async def credentials(self, **filters: str) -> list[dict[str, Any]]:
         """Return the newest credentials that fit."""
-        return list((await self._send("GET", "/credentials", params=filters))["credentials"])
+        return objects_in(await self._send("GET", "/credentials", params=filters), "credentials")
 
     async def revoke_credential(self, identifier: str, *, reason: str) -> dict[str, Any]:
         """Revoke a credential, for good."""
-        return await self._send("POST", f"/credentials/{quote(identifier)}/revoke", json={"reason": reason})
+        return await self._send("POST", f"/credentials/{segment(identifier)}/revoke", json={"reason": reason})
 
     async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        try:
-            async with peer_client(timeout=15.0, auth=self._auth) as http:
-                return members_of(await http.request(method, self.url + path, **content))
-        except httpx2.HTTPError as error:
-            raise PeerUnavailable(f"the issuer {self.url}: {type(error).__name__}") from error
+        return await send("issuer", self.url, method, path, auth=self._auth, **content)

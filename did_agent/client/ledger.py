@@ -9,6 +9,7 @@ import httpx2
 
 from did_agent.adapters.http import peer_client
 from did_agent.client.errors import members_of
+from did_agent.client.wire import objects_in, send
 from did_agent.errors import PeerUnavailable
 
 
@@ -20,12 +21,8 @@ class LedgerClient:
 
     async def events(self, **question: str) -> list[dict[str, Any]]:
         """Return rows `{seq, leaf, event}`, oldest first."""
-        try:
-            async with peer_client(auth=self._auth) as http:
-                answer = members_of(await http.get(f"{self.url}/events", params=question))
-        except httpx2.HTTPError as error:
-            raise PeerUnavailable(f"the ledger {self.url}: {type(error).__name__}") from error
-        return list(answer["events"])
+        answer = await send("ledger", self.url, "GET", "/events", auth=self._auth, params=question)
+        return objects_in(answer, "events")
 
     async def export(self) -> AsyncIterator[bytes]:
         """Yield the bytes of the whole exported log."""
@@ -39,5 +36,5 @@ class LedgerClient:
                     members_of(response)
                 async for chunk in response.aiter_bytes():
                     yield chunk
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise PeerUnavailable(f"the ledger {self.url}: {type(error).__name__}") from error

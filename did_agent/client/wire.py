@@ -1,0 +1,60 @@
+"""One request to a party and its answer, read with the same care as a request."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx2
+
+from did_agent.adapters.http import peer_client
+from did_agent.client.errors import members_of
+from did_agent.errors import PeerUnavailable
+
+TIMEOUT: Final = 15.0  # s; signing in hashes a password
+
+
+async def send(
+    party: str, base: str, method: str, path: str, *, auth: httpx2.Auth | None = None, **content: Any
+) -> dict[str, Any]:
+    """Return the members of the answer of the `party` at `base`.
+
+    Raises: ServerRefused for a refusal, PeerUnavailable for anything that is no answer.
+    """
+    try:
+        async with peer_client(timeout=TIMEOUT, auth=auth) as http:
+            return members_of(await http.request(method, base + path, **content))
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise PeerUnavailable(f"the {party} {base}: {type(error).__name__}") from error
+
+
+def segment(value: str) -> str:
+    """Return `value` as one segment of a path, whatever it holds (LLM-08).
+
+    Raises: PeerUnavailable for a value that would climb the path: nothing is behind it.
+    """
+    if value in ("", ".", ".."):
+        raise PeerUnavailable("an identifier is empty or dots alone")
+    return quote(value, safe="")
+
+
+def text_in(members: dict[str, Any], name: str) -> str:
+    """Return a text member of an answer.
+
+    Raises: PeerUnavailable when whoever answered is not the party we took it for.
+    """
+    value = members.get(name)
+    if not isinstance(value, str) or not value:
+        raise PeerUnavailable(f"the answer has no {name}")
+    return value
+
+
+def objects_in(members: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return a member of an answer that lists objects.
+
+    Raises: PeerUnavailable when whoever answered is not the party we took it for.
+    """
+    value = members.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise PeerUnavailable(f"the answer has no {name}")
+    return value
