@@ -62,7 +62,9 @@ SCHEMA: dict[str, Any] = {
                             "type": "object",
                             "required": ["condition"],
                             "additionalProperties": False,
-                            "properties": {"condition": {"enum": ["service_completed_successfully", "service_healthy"]}},
+                            "properties": {
+                                "condition": {"enum": ["service_completed_successfully", "service_healthy"]}
+                            },
                         },
                     },
                     "healthcheck": {

@@ -160,9 +160,7 @@ async def test_a_status_list_that_can_not_be_had_is_no_answer_and_is_not_asked_f
 
     source = Away()
     moment = [now]
-    lists = StatusLists(
-        source, trusted=TrustedIssuers.of(), max_age=timedelta(seconds=30), clock=lambda: moment[0]
-    )
+    lists = StatusLists(source, trusted=TrustedIssuers.of(), max_age=timedelta(seconds=30), clock=lambda: moment[0])
     for _ in range(3):
         with pytest.raises(StatusUnavailable):
             await lists.get(["https://issuer.example/1"])
