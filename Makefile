@@ -40,8 +40,9 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing (hash-locked) ..."
-	@$(PIP) install --require-hashes -r requirements/run.txt
-	@$(PIP) install --no-deps --no-build-isolation -e .
+	@begun=$$(date +%s); $(PIP) install --require-hashes -r requirements/run.txt \
+	  && $(PIP) install --no-deps --no-build-isolation -e . \
+	  && echo "installed in $$(( $$(date +%s) - begun )) s"
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.run

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -36,8 +36,12 @@ from did_agent.adapters.web_input import plain_app
 from did_agent.clock import Clock, system_clock
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
+from did_agent.errors import StoreUnavailable
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.keys.jwk import thumbprint
+
+FORGET_EVERY: Final = 600.0  # s between deletions of what is over
+_log: Final = logging.getLogger("did_agent.bridge")
 
 
 def party() -> Any:
@@ -78,13 +82,13 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await store.prepare(_built_in(settings), now=clock())
-        delivering = asyncio.create_task(delivery.run())
+        tasks = [asyncio.create_task(work) for work in (delivery.run(), _forget(store, clock))]
         try:
             yield
         finally:
-            delivering.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await delivering
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             passwords.close()
             await registry.aclose()
             await fetcher.aclose()
@@ -103,6 +107,15 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         app.include_router(router, prefix=path)
     app.include_router(root)
     return harden(app, allowed_hosts=frozenset({urlsplit(identity.issuer).netloc.lower()}))
+
+
+async def _forget(store: SQLStore, clock: Clock) -> None:
+    while True:
+        await asyncio.sleep(FORGET_EVERY)
+        try:
+            await store.forget(clock())
+        except StoreUnavailable as error:
+            _log.warning("what is over could not be deleted: %s", error.code)
 
 
 def _identity(settings: BridgeSettings) -> Identity:

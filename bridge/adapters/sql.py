@@ -46,13 +46,18 @@ class SQLStore:
             self._recorded()
 
     async def prepare(self, built_in: Sequence[Resource], *, now: datetime) -> None:
-        """Create missing tables, write the deployment's own resources, and forget what cannot matter any more."""
+        """Create missing tables, write the deployment's own resources, and forget what is over."""
         await sql.create_schema(self._engine, tables.metadata)
         async with sql.transaction(self._engine) as connection:
             await sql.insert_if_absent(connection, tables.feed_head, {"id": 1, "seq": 0})
             await connection.execute(delete(tables.resources).where(tables.resources.c.built_in))
             for resource in built_in:
                 await SQLTransaction(connection).put_resource(resource)
+        await self.forget(now)
+
+    async def forget(self, now: datetime) -> None:
+        """Delete what cannot matter any more: spent values, codes, sessions and tokens that are long over."""
+        async with sql.transaction(self._engine) as connection:
             await sql.purge_spent(connection, tables.single_use, now)
             for ended in _OVER:
                 await connection.execute(delete(ended.table).where(ended < numeric_date(now) - KEEP_SECONDS))

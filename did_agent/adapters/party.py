@@ -100,8 +100,7 @@ async def serving(apps: Sequence[tuple[Any, socket.socket]]) -> AsyncIterator[No
     """
     servers = [server(app) for app, _ in apps]
     tasks = [
-        asyncio.create_task(running.serve(sockets=[listener]))
-        for running, (_, listener) in zip(servers, apps, strict=True)
+        asyncio.create_task(_serve(running, listener)) for running, (_, listener) in zip(servers, apps, strict=True)
     ]
     try:
         await _until_started(servers, tasks)
@@ -112,6 +111,14 @@ async def serving(apps: Sequence[tuple[Any, socket.socket]]) -> AsyncIterator[No
         await asyncio.gather(*tasks, return_exceptions=True)
         for _, listener in apps:
             listener.close()
+
+
+async def _serve(running: uvicorn.Server, listener: socket.socket) -> None:
+    try:
+        await running.serve(sockets=[listener])
+    except SystemExit as stop:
+        # uvicorn leaves the process when an app does not start; it would tear the loop from under the other parties.
+        raise Misconfigured("its start failed") from stop
 
 
 async def _until_started(servers: Sequence[uvicorn.Server], tasks: Sequence[asyncio.Task[None]]) -> None:

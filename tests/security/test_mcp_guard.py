@@ -205,6 +205,9 @@ async def test_a_session_belongs_to_the_caller_who_opened_it(world: World) -> No
     assert (await world.send(token(), opening, guard=guard)).headers["mcp-session-id"] == "s-1"
     mine = await world.send(token(), call("list_menu"), guard=guard, headers=[("Mcp-Session-Id", "s-1")])
     assert mine.status_code == 200
+    stepped_up = token(scopes=frozenset({"tool:list_menu"}))
+    same = await world.send(stepped_up, call("list_menu"), guard=guard, headers=[("Mcp-Session-Id", "s-1")])
+    assert same.status_code == 200
     # The same user through another agent is another caller.
     other = token(subject="smith", subject_profile="user", actors=(OTHER,), entitlements=frozenset({"tool:list_menu"}))
     theirs = await world.send(other, call("list_menu"), guard=guard, headers=[("Mcp-Session-Id", "s-1")])

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from did_agent.encoding.strict_json import MAX_BODY
 from did_agent.errors import DidAgentError, TooLarge, Unavailable
-from did_agent.policy.caller import VerifiedCaller
+from did_agent.policy.caller import Principal, VerifiedCaller
 from did_agent.policy.decide import is_visible
 from verifier.composition import GuardParts, compose
 from verifier.http import bearer_credential
@@ -33,6 +33,9 @@ from verifier.mcp.operation import Operation, parse_operation
 from verifier.model import Admission
 
 Scope = MutableMapping[str, Any]
+
+# Who a session belongs to: the person and every agent in between, however the rights of the next token differ.
+_Owner = tuple[Principal, tuple[str, ...], str]
 
 MAX_SESSIONS: Final = 10_000  # sessions of the older wires whose owner is remembered; the oldest goes first
 _SINGLE: Final = (b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id", b"content-type")
@@ -65,7 +68,7 @@ class Guard:
     def __init__(self, app: Any, parts: GuardParts, metadata: ResourceMetadata) -> None:
         self._app, self._parts, self._metadata = app, parts, metadata
         self._path = urlsplit(metadata.resource).path or "/"
-        self._sessions: OrderedDict[str, VerifiedCaller] = OrderedDict()
+        self._sessions: OrderedDict[str, _Owner] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -110,7 +113,7 @@ class Guard:
     ) -> tuple[Answer | None, Operation | None]:
         headers = _single_headers(scope)
         session = headers.get("mcp-session-id")
-        if session is not None and self._sessions.get(session) != admission.caller:
+        if session is not None and self._sessions.get(session) != _owner(admission.caller):
             return session_unknown(), None
         if scope["method"] != "POST" or scope["path"] != self._path:
             return None, None
@@ -157,7 +160,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 for name, value in message.get("headers", []):
                     if name.lower() == b"mcp-session-id":
-                        self._sessions[value.decode("latin-1")] = caller
+                        self._sessions[value.decode("latin-1")] = _owner(caller)
                         while len(self._sessions) > MAX_SESSIONS:
                             self._sessions.popitem(last=False)
             await send(message)
@@ -189,6 +192,10 @@ class _Listing:
         headers.append((b"content-length", str(len(filtered)).encode()))
         await self._send({**self._start, "headers": headers})
         await self._send({"type": "http.response.body", "body": filtered})
+
+
+def _owner(caller: VerifiedCaller) -> _Owner:
+    return caller.principal, caller.actors, caller.client_id
 
 
 def _single_headers(scope: Scope) -> Mapping[str, str]:

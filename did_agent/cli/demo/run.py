@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from did_agent.cli.demo.narrator import Narrator, StoryBroken
+from did_agent.clock import system_clock
 from did_agent.errors import Misconfigured
 
 _PORTS_NEEDED: Final = 6  # base to base + 5; see `did-agent up`
@@ -28,6 +29,7 @@ def run(*, as_json: bool = False) -> int:
     from did_agent.cli.up import running
 
     narrator = Narrator(quiet=as_json)
+    begun = system_clock()
 
     async def stage() -> None:
         with tempfile.TemporaryDirectory(prefix="did-agent-demo-") as folder:
@@ -42,7 +44,8 @@ def run(*, as_json: bool = False) -> int:
     finally:
         if as_json:
             sys.stdout.write(json.dumps(narrator.told, indent=2, ensure_ascii=False) + "\n")
-    narrator.note("\nDone. Nothing was left running; `make up` keeps these parties up, the README says where next.")
+    seconds = (system_clock() - begun).total_seconds()
+    narrator.note(f"\nDone in {seconds:.1f} s; nothing was left running. `make up` keeps the parties up.")
     return 0
 
 
