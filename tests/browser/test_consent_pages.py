@@ -100,6 +100,7 @@ def answer_of(page: Page, action: Any) -> dict[str, str]:
 @pytest.mark.req("OAU-08")
 def test_the_consent_page_says_who_asks_for_what_and_until_when(page: Page, up: Up) -> None:
     sign_in(page, up)
+    page.wait_for_selector("button[value=allow]")
     text = page.locator("body").inner_text()
     did = up.json("agent", "show", "ordering-assistant")["did"]
     for needed in ("ordering-assistant", did[:13], "Urban Bites", "Place an order", "Read the menu", "127.0.0.1:9"):
@@ -133,7 +134,8 @@ def test_a_wrong_password_stays_on_the_page_and_does_not_say_which_part_was_wron
     known = page.locator("[role=alert]").inner_text()
     page.locator("#username").fill("nobody")
     page.locator("#password").fill("wrong password")
-    page.keyboard.press("Enter")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     assert page.locator("[role=alert]").inner_text() == known
 
 

@@ -86,26 +86,26 @@ def dated(status: int = 200, *, offset: float = 0, date: str | None = None) -> h
 @pytest.mark.parametrize(
     ("live", "ready", "ok", "words"),
     [
-        (dated(), dated(), True, "alive, ready, clocks agree"),
-        (dated(), dated(offset=-20), True, "clocks agree"),
-        (dated(), dated(offset=-40), False, "set the clocks"),
-        (dated(), dated(offset=40), False, "set the clocks"),
-        (dated(), dated(503), False, "alive but not ready (503)"),
-        (dated(404), dated(404), False, "something else answers there (404)"),
-        (dated(), dated(date=""), False, "does not say its time"),
-        (dated(), dated(date="yesterday"), False, "does not say its time"),
+        ({}, {}, True, "alive, ready, clocks agree"),
+        ({}, {"offset": -20}, True, "clocks agree"),
+        ({}, {"offset": -40}, False, "set the clocks"),
+        ({}, {"offset": 40}, False, "set the clocks"),
+        ({}, {"status": 503}, False, "alive but not ready (503)"),
+        ({"status": 404}, {"status": 404}, False, "something else answers there (404)"),
+        ({}, {"date": ""}, False, "does not say its time"),
+        ({}, {"date": "yesterday"}, False, "does not say its time"),
     ],
 )
 def test_doctor_tells_a_healthy_party_from_a_sick_one_and_from_a_stranger(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
-    live: httpx2.Response,
-    ready: httpx2.Response,
+    live: dict[str, Any],
+    ready: dict[str, Any],
     ok: bool,
     words: str,
 ) -> None:
     monkeypatch.setenv("DID_AGENT_DEMO_URL", "http://127.0.0.1:1/mcp")
-    answering(monkeypatch, {"/livez": live, "/readyz": ready, "/mcp": dated(401)})
+    answering(monkeypatch, {"/livez": dated(**live), "/readyz": dated(**ready), "/mcp": dated(401)})
     found = findings(machine)["http://127.0.0.1:1"]
     assert (found["ok"], words in found["says"]) == (ok, True), found
 
