@@ -11,7 +11,7 @@ from did_agent.credential.capability import Capability
 from did_agent.credential.issuance import build_capability_credential, build_identity_credential, issue, new_id
 from did_agent.credential.status import StatusEntry, build_status_list_credential
 from did_agent.did.key import did_key
-from did_agent.errors import AgentNotActive, InvalidParameter
+from did_agent.errors import InvalidParameter, StateConflict
 from did_agent.keys.ed25519 import SigningKey
 from issuer.model import Agent, Grant
 
@@ -36,10 +36,10 @@ def list_url(issuer_url: str, purpose: str, number: int) -> str:
 def require_grantable(agent: Agent, capabilities: Sequence[Capability], *, valid_seconds: int, max_depth: int) -> str:
     """Return the DID a credential may be issued to.
 
-    Raises: AgentNotActive, InvalidParameter.
+    Raises: StateConflict, InvalidParameter.
     """
     if agent.state != "active" or agent.did is None:
-        raise AgentNotActive(f"{agent.name} is {agent.state}")
+        raise StateConflict(f"{agent.name} is {agent.state}; only an active agent gets credentials")
     if not 0 < valid_seconds <= MAX_SECONDS:
         raise InvalidParameter(f"valid_seconds: 1 to {MAX_SECONDS}")
     if not 0 <= max_depth <= MAX_DEPTH:
@@ -64,7 +64,7 @@ def grant_capabilities(  # a credential says many things
 ) -> Grant:
     """Return a signed capability credential with a revocation and a suspension entry.
 
-    Raises: AgentNotActive, InvalidParameter, BadCredential, BadConstraint.
+    Raises: StateConflict, InvalidParameter, BadCredential, BadConstraint.
     """
     did = require_grantable(agent, capabilities, valid_seconds=valid_seconds, max_depth=max_depth)
     index = random_index()
@@ -116,7 +116,9 @@ def identify(agent: Agent, *, key: SigningKey, now: datetime) -> dict[str, objec
 def sign_list(  # a list says many things
     indices: Sequence[int], *, purpose: str, number: int, key: SigningKey, issuer_url: str, now: datetime
 ) -> dict[str, object]:
-    """Return the signed status list in which exactly `indices` are set."""
+    """Return the signed status list in which exactly `indices` are set; the same bytes within half a `LIST_TTL`."""
+    # Otherwise its ETag would change with every second, and no cache could ever be told "not modified".
+    now -= timedelta(seconds=now.timestamp() % (LIST_TTL.total_seconds() / 2))
     bits = bytes(LIST_SIZE // 8)
     if indices:
         changed = bytearray(bits)

@@ -11,6 +11,7 @@ from did_agent.errors import StateConflict
 from did_agent.tokens.security_event import EventKind
 
 State = Literal["pending", "active", "suspended", "retired"]
+GrantState = Literal["active", "revoked", "expired"]
 Change = Literal["enrol", "suspend", "resume", "retire"]
 
 # The lifecycle of an agent: what each change needs and where it leads.  `retired` is final.
@@ -80,7 +81,7 @@ class Grant:
     list_index: int
     revoked: datetime | None = None
 
-    def state_at(self, now: datetime) -> Literal["active", "revoked", "expired"]:
+    def state_at(self, now: datetime) -> GrantState:
         """Return what the credential is at a moment."""
         if self.revoked is not None:
             return "revoked"
@@ -111,10 +112,11 @@ class NewAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """Who asks, as the record will say it."""
+    """Who asks, as the record will say it; all but the request is None while nobody has proved who they are."""
 
-    principal: str
-    kind: str
-    client_id: str
-    token_id: str | None
     request_id: str
+    principal: str | None = None
+    kind: str | None = None
+    client_id: str | None = None
+    token_id: str | None = None
+    actors: tuple[str, ...] = ()  # through which agents, the one acting now first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +12,10 @@ from did_agent.errors import InvalidParameter
 MAX_NAME: Final = 64  # characters
 MAX_TEXT: Final = 512  # characters of a sponsor or description
 _FORBIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+# Letters and marks that show nothing though their category says otherwise: fillers, joiners, variation selectors.
+_BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def require_name(name: str) -> str:
@@ -43,7 +48,11 @@ def require_redirect(uri: str) -> str:
 
     Raises: InvalidParameter.
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port  # read, for its check
+    except ValueError as error:
+        raise InvalidParameter("redirect_uris: not a URI") from error
     secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1"))
     odd = parts.username is not None or parts.fragment or ".." in parts.path or any(char in uri for char in "\\*# ")
     if not secure or odd or not uri.isascii() or not uri.isprintable() or parts.geturl() != uri or not parts.hostname:
@@ -57,5 +66,6 @@ def skeleton(name: str) -> str:
 
 
 def _require_visible(label: str, text: str) -> None:
-    if unicodedata.normalize("NFC", text) != text or any(unicodedata.category(char) in _FORBIDDEN for char in text):
+    odd = _BLANK.search(text) or any(unicodedata.category(char) in _FORBIDDEN for char in text)
+    if odd or unicodedata.normalize("NFC", text) != text:
         raise InvalidParameter(f"{label}: control, invisible or unnormalised characters")

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import Purpose
-from issuer.model import Agent, Enrolment, Grant, Notice
+from issuer.model import Agent, Enrolment, Grant, GrantState, Notice
 
 
 class Work(Protocol):
@@ -43,8 +43,10 @@ class Work(Protocol):
         """Return one credential."""
         ...
 
-    async def grants(self, *, agent_id: str | None, limit: int) -> Sequence[Grant]:
-        """Return credentials, newest first."""
+    async def grants(
+        self, *, agent_id: str | None, state: GrantState | None, now: datetime, limit: int
+    ) -> Sequence[Grant]:
+        """Return credentials that are in a state now, newest first."""
         ...
 
     async def revoke_grant(self, identifier: str, now: datetime) -> bool:

@@ -20,6 +20,7 @@ from issuer.model import ANNOUNCED, Agent, Change, Grant, NewAgent, Notice, Oper
 from issuer.naming import require_name, require_redirect, require_text, skeleton
 from issuer.ports import News, Store, Work
 
+MAX_STANDING = 16  # credentials of one answer: as many as one presentation may hold
 _TRIES = 16  # random indices tried in a list that is at most half full; 2^-16 that none is free
 
 
@@ -75,7 +76,7 @@ class IssuerService:
             agent = await _required(work, agent_id)
             active = replace(agent, did=did, state=next_state(agent.state, "enrol"), changed=now)
             await work.change_agent(active)
-            by = Operator(principal=did, kind="agent", client_id=did, token_id=None, request_id=request_id)
+            by = Operator(principal=did, kind="agent", client_id=did, request_id=request_id)
             await work.record(self._event(by, "agent.enrol", agent_id, f"{agent.name} proved its key"))
         self.news.wake_audit()
         return active, identify(active, key=self.key, now=now)
@@ -83,9 +84,9 @@ class IssuerService:
     async def change_state(self, identifier: str, change: Change, *, reason: str, by: Operator) -> tuple[Agent, bool]:
         """Suspend, resume or retire an agent; say also whether the bridge has heard already.
 
-        Raises: NotFound, StateConflict, StoreUnavailable.
+        Raises: NotFound, StateConflict, InvalidParameter, StoreUnavailable.
         """
-        now = self.clock()
+        now, reason = self.clock(), require_text("reason", reason)
         async with self.store.work() as work:
             agent = await _required(work, identifier)
             changed = replace(agent, state=next_state(agent.state, change), changed=now)
@@ -111,7 +112,7 @@ class IssuerService:
     ) -> Grant:
         """Grant capabilities to an active agent.
 
-        Raises: NotFound, AgentNotActive, InvalidParameter, BadCredential, StoreUnavailable.
+        Raises: NotFound, StateConflict, InvalidParameter, BadCredential, StoreUnavailable.
         """
         now = self.clock()
         async with self.store.work() as work:
@@ -142,9 +143,9 @@ class IssuerService:
     async def revoke_credential(self, identifier: str, *, reason: str, by: Operator) -> tuple[Grant, bool]:
         """Revoke a credential, for good; say also whether the bridge has heard already.
 
-        Raises: NotFound, StoreUnavailable.
+        Raises: NotFound, InvalidParameter, StoreUnavailable.
         """
-        now = self.clock()
+        now, reason = self.clock(), require_text("reason", reason)
         async with self.store.work() as work:
             grant = await work.grant(identifier)
             if grant is None:
@@ -153,8 +154,8 @@ class IssuerService:
                 await work.add_notice(
                     Notice(id=new_id(), kind="credential-revoked", subject=identifier, reason=reason, at=now)
                 )
-                event = self._event(by, "credential.revoke", identifier, reason)
-                await work.record(replace(event, credential_ids=(identifier,), details={"agent": grant.did}))
+            event = self._event(by, "credential.revoke", identifier, reason)
+            await work.record(replace(event, credential_ids=(identifier,), details={"agent": grant.did}))
         self.news.wake_audit()
         return replace(grant, revoked=grant.revoked or now), await self.news.push()
 
@@ -168,8 +169,8 @@ class IssuerService:
             agent = await work.agent(did)
             if agent is None:
                 raise NotFound("there is no such agent")
-            grants = await work.grants(agent_id=agent.agent_id, limit=16)
-        return agent, [grant for grant in grants if grant.state_at(now) == "active"]
+            grants = await work.grants(agent_id=agent.agent_id, state="active", now=now, limit=MAX_STANDING)
+        return agent, grants
 
     async def status_list(self, purpose: Purpose, number: int) -> Mapping[str, object]:
         """Return a status list as it is now, signed.
@@ -183,25 +184,13 @@ class IssuerService:
         now = self.clock()
         return sign_list(indices, purpose=purpose, number=number, key=self.key, issuer_url=self.url, now=now)
 
-    async def record_refusal(
-        self, error: DidAgentError, *, action: str, target: str | None, by: Operator | None
-    ) -> None:
+    async def record_refusal(self, error: DidAgentError, *, action: str, target: str | None, by: Operator) -> None:
         """Record an action that was refused.
 
         Raises: StoreUnavailable; then the refusal is all the more a refusal.
         """
-        nobody = Operator(principal="", kind="", client_id="", token_id=None, request_id="")
-        event = self._event(by or nobody, action, target, error.detail[:500] or error.public)
-        refused = replace(
-            event,
-            decision="deny",
-            reason=error.code,
-            principal=event.principal or None,
-            principal_kind=event.principal_kind or None,
-            client_id=event.client_id or None,
-            request_id=event.request_id or None,
-        )
-        await self.record(refused)
+        event = self._event(by, action, target, error.detail[:500] or error.public)
+        await self.record(replace(event, decision="deny", reason=error.code))
 
     async def record(self, event: AuditEvent) -> None:
         """Record an event in a transaction of its own; what the verifier needs of an audit sink.
@@ -220,7 +209,7 @@ class IssuerService:
             party="issuer",
             principal=by.principal,
             principal_kind=by.kind,
-            actors=(),
+            actors=by.actors,
             client_id=by.client_id,
             action=action,
             target=target,

@@ -9,7 +9,7 @@ import httpx2
 
 from did_agent.adapters.http import peer_client
 from did_agent.client.errors import members_of
-from did_agent.client.wire import objects_in, send
+from did_agent.client.wire import objects_in, require_address, send
 from did_agent.errors import PeerUnavailable
 
 
@@ -25,7 +25,11 @@ class LedgerClient:
         return objects_in(answer, "events")
 
     async def export(self) -> AsyncIterator[bytes]:
-        """Yield the bytes of the whole exported log."""
+        """Yield the bytes of the whole exported log.
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        require_address("ledger", self.url)
         try:
             async with (
                 peer_client(timeout=60.0, auth=self._auth) as http,

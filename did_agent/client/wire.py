@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx2
 
@@ -21,11 +21,26 @@ async def send(
 
     Raises: ServerRefused for a refusal, PeerUnavailable for anything that is no answer.
     """
+    require_address(party, base)
     try:
         async with peer_client(timeout=TIMEOUT, auth=auth) as http:
             return members_of(await http.request(method, base + path, **content))
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise PeerUnavailable(f"the {party} {base}: {type(error).__name__}") from error
+
+
+def require_address(party: str, base: str) -> None:
+    """Return if a URL names a host and a port; a port out of range fails late, and as no error of HTTP.
+
+    Raises: PeerUnavailable.
+    """
+    try:
+        parts = urlsplit(base)
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise PeerUnavailable(f"the {party} {base[:200]!r}: not a URL to call")
 
 
 def segment(value: str) -> str:

@@ -18,8 +18,9 @@ MAX_ITEMS: Final = 1_000  # elements of one array
 MAX_STRING: Final = 65_536  # characters of one string
 MAX_INTEGER: Final = 2**53 - 1  # beyond it two parsers may read two numbers
 
-# Strings (so that brackets inside them do not count), or one bracket.
-_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# Strings (so that brackets inside them do not count), or one bracket.  The closing quote is optional and nothing
+# is given back: an unclosed string is consumed once, not again from each quote in it, which took minutes (LIM-01).
+_TOKENS: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def parse_json(raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = MAX_DEPTH) -> object:

@@ -11,6 +11,8 @@ from did_agent.errors import BadEncoding, BadKey
 from did_agent.keys.ed25519 import PublicKey, SigningKey
 
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+# One key type under its two names (RFC 9864).  A tuple, since a set cannot be asked for a list, which `alg` may be.
+ALGORITHMS: Final = ("EdDSA", "Ed25519")
 
 
 def public_jwk(key: PublicKey, kid: str | None = None) -> dict[str, object]:
@@ -22,10 +24,12 @@ def public_jwk(key: PublicKey, kid: str | None = None) -> dict[str, object]:
 def parse_public_jwk(jwk: object) -> PublicKey:
     """Return the key of a public Ed25519 JWK.
 
-    Raises: BadKey, also when a private member is there.
+    Raises: BadKey, also when a private member is there or the record says another `alg` or `use` (TOK-01).
     """
     if not isinstance(jwk, Mapping) or PRIVATE_MEMBERS & jwk.keys():
         raise BadKey("not a public JWK")
+    if jwk.get("alg", "EdDSA") not in ALGORITHMS or jwk.get("use", "sig") != "sig":
+        raise BadKey("the JWK is for another algorithm or use")
     return PublicKey.from_bytes(_member(jwk, "x"))
 
 

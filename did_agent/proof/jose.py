@@ -12,10 +12,10 @@ from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import BadEncoding, BadJOSE, Malformed, TooLarge, WrongAlgorithm
 from did_agent.keys.ed25519 import PublicKey, SigningKey
+from did_agent.keys.jwk import ALGORITHMS
 
 MAX_TOKEN: Final = 16_384  # bytes
-MAX_HEADER: Final = 2_048  # bytes of the encoded JOSE header
-ALGORITHMS: Final = frozenset({"EdDSA", "Ed25519"})  # one key type under its two names (RFC 9864)
+MAX_HEADER: Final = 2_048  # bytes of the JOSE header, decoded
 
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _KID: Final = re.compile(r"[A-Za-z0-9._~:#/-]{1,128}")

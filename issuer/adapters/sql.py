@@ -34,7 +34,7 @@ from did_agent.clock import numeric_date
 from did_agent.credential.status import Purpose
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import StateConflict
-from issuer.model import Agent, Enrolment, Grant, Notice
+from issuer.model import Agent, Enrolment, Grant, GrantState, Notice
 
 metadata: Final = MetaData()
 outbox: Final = outbox_table(metadata, "issuer")
@@ -182,11 +182,17 @@ class SQLWork:
         found = (await self._connection.execute(query)).one_or_none()
         return None if found is None else _grant(found)
 
-    async def grants(self, *, agent_id: str | None, limit: int) -> Sequence[Grant]:
-        """Return credentials, newest first."""
+    async def grants(
+        self, *, agent_id: str | None, state: GrantState | None, now: datetime, limit: int
+    ) -> Sequence[Grant]:
+        """Return credentials that are in a state now, newest first."""
         query = select(_grants).order_by(_grants.c.issued.desc(), _grants.c.id).limit(limit)
         if agent_id is not None:
             query = query.where(_grants.c.agent_id == agent_id)
+        if state is not None:
+            # Chosen before the limit cuts: ended credentials must not crowd out those in force.
+            over, revoked = _grants.c.valid_until <= numeric_date(now), _grants.c.revoked.is_not(None)
+            query = query.where({"revoked": revoked, "expired": ~revoked & over, "active": ~revoked & ~over}[state])
         return [_grant(row) for row in (await self._connection.execute(query)).all()]
 
     async def revoke_grant(self, identifier: str, now: datetime) -> bool:

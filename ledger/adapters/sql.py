@@ -29,12 +29,15 @@ from did_agent.audit.event import AuditEvent, parse_event
 from did_agent.audit.export import export_checkpoint, export_row
 from did_agent.audit.merkle import HASH_BYTES, Frontier, leaf_hash
 from did_agent.clock import numeric_date
+from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import StateConflict
 from ledger.model import Accepted, Question, Row
 from ledger.ports import Sign
 
 EXPORT_PAGE: Final = 500  # rows read at a time
+MAX_NAME: Final = 512  # characters of an actor
+_INDEXED: Final = {"principal": MAX_NAME, "target": MAX_NAME, "action": 64, "decision": 8}  # characters of each
 
 metadata: Final = MetaData()
 _events: Final = Table(
@@ -44,15 +47,12 @@ _events: Final = Table(
     Column("id", String(64), nullable=False, unique=True),
     Column("leaf", LargeBinary(HASH_BYTES), nullable=False),
     Column("event", Text, nullable=False),
-    Column("principal", String(512), index=True),
-    Column("target", String(512), index=True),
-    Column("action", String(64), index=True),
-    Column("decision", String(8), index=True),
+    *(Column(name, String(limit), index=True) for name, limit in _INDEXED.items()),
 )
 _actors: Final = Table(
     "ledger_actors",
     metadata,
-    Column("actor", String(512), primary_key=True),
+    Column("actor", String(MAX_NAME), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
 )
 _checkpoints: Final = Table(
@@ -165,13 +165,11 @@ async def _write(connection: AsyncConnection, frontier: Frontier, fresh: Sequenc
                 "id": event.id,
                 "leaf": leaf,
                 "event": event.canonical().decode(),
-                "principal": event.principal,
-                "target": event.target,
-                "action": event.action,
-                "decision": event.decision,
+                **{name: said and _key(said, _INDEXED[name]) for name, said in _indexed(event).items()},
             }
         )
-        actors += [{"actor": actor, "seq": frontier.size} for actor in dict.fromkeys(event.actors)]
+        acting = dict.fromkeys(_key(actor, MAX_NAME) for actor in event.actors)
+        actors += [{"actor": actor, "seq": frontier.size} for actor in acting]
     await connection.execute(insert(_events), rows)
     if actors:
         await connection.execute(insert(_actors), actors)
@@ -186,14 +184,27 @@ async def _notes(connection: AsyncConnection, first: int, last: int) -> dict[int
 
 def _filtered(question: Question) -> Select[Any]:
     query = select(_events).where(_events.c.seq > question.after)
-    for name in ("principal", "target", "action", "decision"):
-        value = getattr(question, name)
+    for name, value in _indexed(question).items():
         if value is not None:
-            query = query.where(_events.c[name] == value)
+            query = query.where(_events.c[name] == _key(value, _INDEXED[name]))
     if question.actor is not None:
-        acts = exists().where(_actors.c.seq == _events.c.seq, _actors.c.actor == question.actor)
-        query = query.where(or_(acts, _events.c.principal == question.actor))
+        actor = _key(question.actor, MAX_NAME)
+        acts = exists().where(_actors.c.seq == _events.c.seq, _actors.c.actor == actor)
+        query = query.where(or_(acts, _events.c.principal == actor))
     return query
+
+
+def _indexed(source: AuditEvent | Question) -> dict[str, str | None]:
+    return {name: getattr(source, name) for name in _INDEXED}
+
+
+def _key(value: str, limit: int) -> str:
+    """Return what stands for `value` in an index: itself, or its digest where a database would not take it.
+
+    Tool names are the callers' choice.  PostgreSQL stores no NUL and nothing longer than its column, and an event
+    the log cannot take would hold up every later delivery of the party that recorded it.
+    """
+    return value if len(value) <= limit and "\0" not in value else digest_uri(value.encode())
 
 
 def _row(record: Any) -> Row:

@@ -217,7 +217,8 @@ async def test_the_issuers_store_keeps_agents_credentials_and_news(opened: Opene
     async with opened(issuer_tables) as engine, SQLStore(engine).work() as work:
         assert await work.agent(one.agent_id) == active
         assert await work.agent(str(active.did)) == active
-        assert (await work.grants(agent_id=one.agent_id, limit=5))[0].revoked == NOW
+        assert (await work.grants(agent_id=one.agent_id, state="revoked", now=NOW, limit=5))[0].revoked == NOW
+        assert await work.grants(agent_id=one.agent_id, state="active", now=NOW, limit=5) == []
         assert await work.set_bits("revocation", number) == [grant.list_index]
         assert await work.set_bits("suspension", number) == []
         await work.change_agent(replace(active, state="suspended"))

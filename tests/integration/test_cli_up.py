@@ -93,6 +93,8 @@ async def test_a_stopped_deployment_leaves_no_socket_open(tmp_path: Path, base: 
     before = open_sockets()
     async with running(tmp_path, base) as deployment:
         await deployment.bridge.resources()
+        await deployment.issuer.agents()  # admitted by keys the issuer fetched from the bridge
+        await deployment.ledger.events()
         assert len(open_sockets() - before) >= len(OFFSETS)
     await asyncio.get_running_loop().shutdown_asyncgens()
     assert open_sockets() - before == set()

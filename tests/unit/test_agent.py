@@ -118,11 +118,12 @@ def test_the_same_credential_is_kept_once_and_different_ones_side_by_side(alice:
 
 
 @pytest.mark.req("VCX-04")
-def test_a_credential_with_the_id_of_another_does_not_replace_it(alice: Agent) -> None:
+@pytest.mark.parametrize("own_first", [True, False])
+def test_a_credential_with_the_id_of_another_neither_replaces_nor_blocks_it(alice: Agent, own_first: bool) -> None:
     own = grant(alice.did)
-    alice.add_credential(own)
-    alice.add_credential(grant("did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", identifier=own["id"]))
-    assert own in alice.credentials
+    foreign = grant("did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", identifier=own["id"])
+    alice.add_credential([own, foreign] if own_first else [foreign, own])
+    assert len(alice.credentials) == 2
     assert alice.chain_for(SERVER) == [own]
 
 

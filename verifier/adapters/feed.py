@@ -63,7 +63,9 @@ class RevocationFeed:
                 try:
                     await self._ask(http)
                 except (DidAgentError, httpx2.HTTPError) as error:
-                    _log.warning("the revocation feed is away: %s", type(error).__name__)
+                    # Before the first answer the parties are only starting, in whatever order.
+                    level = logging.WARNING if self._heard is not None else logging.INFO
+                    _log.log(level, "the revocation feed is away: %s", type(error).__name__)
                     await asyncio.sleep(RETRY)
 
     async def _ask(self, http: httpx2.AsyncClient) -> None:

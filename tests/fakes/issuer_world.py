@@ -1,0 +1,123 @@
+"""An issuer over a real database and in-process HTTP, with a bridge that is away and tokens a test can shape."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy import select
+
+from did_agent.adapters.sql import create_schema, open_database, transaction
+from did_agent.adapters.web import harden
+from did_agent.audit.event import AuditEvent, parse_event
+from did_agent.did.key import did_key
+from did_agent.encoding.strict_json import parse_object
+from did_agent.keys.ed25519 import SigningKey
+from did_agent.presentation.present import present
+from issuer.adapters.sql import SQLStore, metadata, outbox
+from issuer.api.routes import issuer_api
+from issuer.service import IssuerService
+from tests.fakes.guard_world import BRIDGE, NOW, World, token
+from verifier.service import Verifier
+
+ISSUER_URL = "https://issuer.example"
+KEY, AGENT_KEY = SigningKey.from_seed(b"i" * 32), SigningKey.from_seed(b"n" * 32)
+RESOURCE = "https://mcp.example/mcp"
+OPERATOR = "did:key:operator"
+CAPABILITIES = {"capabilities": [{"resource": [RESOURCE], "tools": {"a": {}}}]}
+
+
+class SilentNews:
+    """The bridge, away."""
+
+    async def push(self) -> bool:
+        return False
+
+    def wake_audit(self) -> None:
+        return
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'issuer.db'}"
+
+
+@asynccontextmanager
+async def issuer(
+    where: Path | str, clock: Callable[[], datetime] = lambda: NOW
+) -> AsyncIterator[tuple[httpx2.AsyncClient, World]]:
+    """Open an issuer on a folder (SQLite) or a database URL; opening it again finds what was left."""
+    engine = open_database(where if isinstance(where, str) else sqlite_url(where))
+    await create_schema(engine, metadata)
+    world = World()
+    service = IssuerService(store=SQLStore(engine), news=SilentNews(), key=KEY, url=ISSUER_URL, clock=clock)
+    verifier = Verifier(
+        resource=ISSUER_URL,
+        issuer=BRIDGE,
+        source=did_key(KEY.public),
+        party="issuer",
+        keys=world,
+        revocations=world,
+        audit=service,
+        clock=clock,
+    )
+    app = harden(issuer_api(service, verifier))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ISSUER_URL) as http:
+        yield http, world
+    await engine.dispose()
+
+
+def auth(*scopes: str, **changes: Any) -> dict[str, str]:
+    """Return the header of an operator's token with these scopes, some of its claims changed."""
+    values: dict[str, Any] = {
+        "subject": OPERATOR,
+        "subject_profile": "service",
+        "client_id": OPERATOR,
+        "audience": ISSUER_URL,
+        "scopes": frozenset(scopes),
+        "capabilities": (),
+        "credential_ids": (),
+        **changes,
+    }
+    return {"Authorization": f"Bearer {token(**values)}"}
+
+
+ADMIN, READER = auth("issuer:admin"), auth("registry:read")
+
+
+async def register(http: httpx2.AsyncClient, name: str = "stock-agent") -> dict[str, Any]:
+    made = await http.post("/agents", json={"name": name, "sponsor": "Ops"}, headers=ADMIN)
+    assert made.status_code == 201, made.text
+    return dict(made.json())
+
+
+def answer_to(made: dict[str, Any], key: SigningKey = AGENT_KEY) -> dict[str, Any]:
+    """Return the body that answers an invitation."""
+    return {
+        "presentation": present([], key=key, audience=ISSUER_URL, challenge=made["enrolment"]["challenge"], now=NOW)
+    }
+
+
+async def onboard(http: httpx2.AsyncClient, name: str = "stock-agent", key: SigningKey = AGENT_KEY) -> dict[str, Any]:
+    made = await register(http, name)
+    enrolled = await http.post(f"/agents/{made['agent_id']}/enrolment", json=answer_to(made, key))
+    assert enrolled.status_code == 201, enrolled.text
+    return dict(enrolled.json())
+
+
+async def granted(http: httpx2.AsyncClient, agent: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    issued = await http.post(f"/agents/{agent['agent_id']}/credentials", json=CAPABILITIES | changes, headers=ADMIN)
+    assert issued.status_code == 201, issued.text
+    return dict(issued.json()["credential"])
+
+
+async def recorded(where: Path | str) -> Sequence[AuditEvent]:
+    """Return the audit events that wait for the ledger, in their order."""
+    engine = open_database(where if isinstance(where, str) else sqlite_url(where))
+    async with transaction(engine) as connection:
+        rows = (await connection.execute(select(outbox.c.event).order_by(outbox.c.seq))).scalars().all()
+    await engine.dispose()
+    return [parse_event(parse_object(row)) for row in rows]
