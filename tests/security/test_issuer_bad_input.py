@@ -246,8 +246,8 @@ async def test_an_odd_path_leads_nowhere_and_is_refused_cleanly(place: Place, ro
         refused = await place.http.request(route.method, path, headers=allowed(route), **content)
         require_clean_refusal(refused)
         if route in GUARDED:
-            refused = await place.http.request(route.method, path, **content)
-            assert require_clean_refusal(refused, status=401) == "not_authenticated"
+            code = require_clean_refusal(await place.http.request(route.method, path, **content))
+            assert code == ("not_found" if "%2f" in odd else "not_authenticated"), odd  # with a slash it is no route
     for path in ("/agents/x/surprise", "/agents/x/enrolment/"):
         require_clean_refusal(await place.http.post(path, json={"reason": "x"}, headers=ADMIN), status=404)
     require_clean_refusal(await place.http.delete("/agents", headers=ADMIN), status=405)
