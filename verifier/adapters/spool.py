@@ -15,7 +15,7 @@ from typing import Final
 import httpx2
 
 from did_agent.adapters.http import peer_client
-from did_agent.audit.delivery import MAX_BATCH, batch_request
+from did_agent.audit.delivery import MAX_BATCH, batch_request, fitting
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock, numeric_date
 from did_agent.errors import AuditUnavailable, StoreUnavailable, Unavailable
@@ -112,6 +112,8 @@ class Spool:
         while rows := self._database.execute(
             "SELECT seq, event FROM waiting ORDER BY seq LIMIT ?", (MAX_BATCH,)
         ).fetchall():
+            # What does not fit one body waits for the next, or the ledger would refuse it for ever.
+            rows = rows[: fitting([event for _, event in rows])]
             url, headers, body = batch_request(
                 [event for _, event in rows], ledger_url=ledger_url, key=key, now=self._clock()
             )
