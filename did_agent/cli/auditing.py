@@ -76,7 +76,9 @@ def verify(at: Deployment, file: IO[bytes], key: str | None, origin: str | None,
     """Check an exported log offline and name the first row that does not fit."""
     found = verify_log(at, file, key=key, origin=origin)
     members = {"rows": found.size, "checkpoints": found.checkpoints, "root": base64url.encode(found.root)}
-    text = f"ok: {found.size} rows, {found.checkpoints} signed checkpoints, nothing changed, missing or out of order"
+    text = (
+        f"ok: {found.size} rows, {found.checkpoints} signed checkpoints, nothing changed or out of order up to the last"
+    )
     emit(members, as_json=as_json, text=text)
 
 

@@ -176,6 +176,7 @@ async def test_a_header_can_not_hide_what_the_body_asks(world: World) -> None:
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["list_menu"]}}',
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_menu","name":"delete_order"}}',
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","method":"tools/list","params":{"name":"delete_order"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"' + b"x" * 129 + b'"}}',
         b"[" * 200,
         b" " * 300_000,
     ],

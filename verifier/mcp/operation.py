@@ -24,6 +24,7 @@ OPEN_METHODS: Final = frozenset(
         "resources/templates/list",
     }
 )
+MAX_TOOL_NAME: Final = 128  # characters; no capability can name a longer one, and every name goes into the record
 _BASE64_PREFIX: Final = "=?base64?"
 _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
@@ -71,7 +72,7 @@ def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
     if method != "tools/call":
         return Operation(id=identifier, method=method)
     tool, arguments = parameters.get("name"), parameters.get("arguments")
-    if not isinstance(tool, str) or not isinstance(arguments, dict | None):
+    if not isinstance(tool, str) or len(tool) > MAX_TOOL_NAME or not isinstance(arguments, dict | None):
         raise InvalidParameter("tools/call needs a name and an object of arguments")
     return Operation(id=identifier, method=method, tool=tool, arguments=arguments or {})
 
