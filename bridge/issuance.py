@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bridge.model import Grant, Identity
 from did_agent.errors import TooLarge, WrongKey
-from did_agent.keys.ed25519 import PublicKey
+from did_agent.keys.public import PublicKey
 from did_agent.proof.jose import MAX_TOKEN
 from did_agent.proof.jwt import unverified_jws
 from did_agent.tokens.access_token import MAX_CREDENTIALS, AccessToken, encode_access_token, verify_access_token

@@ -95,6 +95,11 @@ class BadDID(Malformed):
     public = "The DID is not valid."
 
 
+class BadDIDDocument(Malformed):
+    code = "invalid_did_document"
+    public = "The DID document is not valid."
+
+
 class BadJOSE(Malformed):
     code = "bad_jose"
     public = "The signed token could not be read."
@@ -105,6 +110,21 @@ class BadProof(Malformed):
     public = "The proof could not be read."
 
 
+class UnknownContext(Malformed):
+    code = "unknown_context"
+    public = "The document uses a JSON-LD context that is not accepted."
+
+
+class DataLoss(Malformed):
+    code = "data_loss"
+    public = "A member of the document has no meaning under its context, so a proof would not cover it."
+
+
+class TooComplex(Malformed):
+    code = "too_complex"
+    public = "The document costs more to canonicalize than a document may."
+
+
 class BadTimestamp(Malformed):
     code = "bad_timestamp"
     public = "A date and time is not an RFC 3339 timestamp with zone."
@@ -113,6 +133,16 @@ class BadTimestamp(Malformed):
 class BadCredential(Malformed):
     code = "malformed_credential"
     public = "The credential does not follow its schema."
+
+
+class StatusListTooShort(Malformed):
+    code = "status_list_too_short"
+    public = "The status list has too few entries to hide its holders."
+
+
+class StatusIndexOutOfRange(Malformed):
+    code = "status_index_out_of_range"
+    public = "The status list has no entry at this index."
 
 
 class BadConstraint(Malformed):
@@ -221,6 +251,10 @@ class Revoked(VerificationError):
 
 class Suspended(VerificationError):
     code = "suspended"
+
+
+class StatusNotVerified(VerificationError):
+    code = "status_not_verified"
 
 
 class ChainBroken(VerificationError):

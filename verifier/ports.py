@@ -8,7 +8,7 @@ from typing import Protocol
 
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
-from did_agent.keys.ed25519 import PublicKey
+from did_agent.keys.public import PublicKey
 
 
 class KeySource(Protocol):

@@ -15,7 +15,7 @@ from bridge.ports import Store, Transaction
 from did_agent.clock import Clock
 from did_agent.did.key import parse_did_key
 from did_agent.errors import UntrustedIssuer
-from did_agent.keys.ed25519 import PublicKey
+from did_agent.keys.public import PublicKey
 from did_agent.tokens.security_event import EventKind, SecurityEvent, sign_event, verify_event
 
 PAGE: Final = 500  # entries of one answer

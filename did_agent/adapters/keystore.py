@@ -12,7 +12,7 @@ from typing import Final
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import DidAgentError, Misconfigured
 from did_agent.keys.ed25519 import SigningKey
-from did_agent.keys.jwk import parse_private_jwk, private_jwk
+from did_agent.keys.jwk import parse_ed25519_jwk, private_jwk
 
 _MAX_FILE: Final = 4_096  # bytes
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -27,7 +27,7 @@ def load_key(path: Path) -> SigningKey:
         mode = path.stat().st_mode
         if mode & _OTHERS:
             raise Misconfigured(f"{path} is readable by others; run: chmod 600 {path}")
-        return parse_private_jwk(parse_object(path.read_bytes(), max_bytes=_MAX_FILE))
+        return parse_ed25519_jwk(parse_object(path.read_bytes(), max_bytes=_MAX_FILE))
     except OSError as error:
         raise Misconfigured(f"cannot read the key {path}: {error.strerror}") from error
     except DidAgentError as error:

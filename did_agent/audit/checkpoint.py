@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from did_agent.errors import BadLog, BadSignature
-from did_agent.keys.ed25519 import PublicKey, SigningKey
+from did_agent.keys.ed25519 import SigningKey
+from did_agent.keys.public import PublicKey
 
 MAX_NOTE: Final = 4_096  # bytes
 _ED25519: Final = b"\x01"  # signature type of signed-note

@@ -13,7 +13,8 @@ from did_agent.did.key import did_key, parse_did_key, verification_method
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.strict_json import MAX_BODY
 from did_agent.errors import BadSignature, UntrustedIssuer
-from did_agent.keys.ed25519 import PublicKey, SigningKey
+from did_agent.keys.ed25519 import SigningKey
+from did_agent.keys.public import PublicKey
 from did_agent.proof.jwt import sign_jwt, verify_jwt
 from did_agent.tokens.profiles import AUDIT_BATCH
 

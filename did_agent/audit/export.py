@@ -17,7 +17,7 @@ from did_agent.encoding import base64url
 from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import BadLog, Malformed
-from did_agent.keys.ed25519 import PublicKey
+from did_agent.keys.public import PublicKey
 
 MAX_LINE: Final = MAX_EVENT_BYTES + 1_024  # bytes
 

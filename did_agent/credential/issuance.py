@@ -20,7 +20,7 @@ from did_agent.credential.model import (
 from did_agent.credential.status import StatusEntry
 from did_agent.did.key import did_key, verification_method
 from did_agent.errors import DepthExceeded, NotAttenuated, WrongKey
-from did_agent.keys.ed25519 import SigningKey
+from did_agent.keys.public import SigningKey
 from did_agent.proof.data_integrity import add_proof
 
 DEFAULT_SECONDS: Final = 86_400  # life of a root capability; every such credential has a status

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal
 
-from did_agent.errors import BadDID, WrongKey
-from did_agent.keys.ed25519 import PublicKey
+from did_agent.encoding.timestamp import parse_timestamp
+from did_agent.errors import BadDID, BadDIDDocument, BadKey, BadTimestamp, WrongKey
+from did_agent.keys.jwk import parse_public_jwk
+from did_agent.keys.multikey import parse_multikey
+from did_agent.keys.public import PublicKey
 
 Relationship = Literal["authentication", "assertionMethod", "capabilityInvocation", "capabilityDelegation"]
 
@@ -16,15 +22,22 @@ SIGNATURE_RELATIONSHIPS: Final[tuple[Relationship, ...]] = (
     "capabilityInvocation",
     "capabilityDelegation",
 )
+MAX_METHODS: Final = 64  # verification methods of one document
+MAX_DID: Final = 2_048  # characters (LIM)
+
+_DID: Final = re.compile(r"did:[a-z0-9]{1,32}:(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{2})+")
+_FRAGMENT: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]+")
+_PRIVATE: Final = frozenset({"secretKeyMultibase", "privateKeyMultibase", "privateKeyBase58", "privateKeyJwk"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationMethod:
-    """A public key and who controls it."""
+    """A public key, who controls it and until when it counts."""
 
     id: str
     controller: str
     key: PublicKey
+    ends: datetime | None = None  # the earlier of `revoked` and `expires`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +47,10 @@ class DIDDocument:
     id: str
     methods: tuple[VerificationMethod, ...]
     relationships: tuple[tuple[Relationship, tuple[str, ...]], ...]
+    source: Mapping[str, object] = field(repr=False, compare=False)  # the document as published
 
-    def method_for(self, method_id: str, *, relationship: Relationship) -> VerificationMethod:
-        """Return the method `method_id` if it may be used as `relationship` says.
+    def method_for(self, method_id: str, *, relationship: Relationship, now: datetime | None = None) -> PublicKey:
+        """Return the key of method `method_id` if it may be used as `relationship` says.
 
         Skipping one of these comparisons lets anyone publish a document with somebody else's key (VCX-04).
         Raises: WrongKey.
@@ -46,7 +60,20 @@ class DIDDocument:
             raise WrongKey("the verification method is not in its controller's document")
         if method_id not in dict(self.relationships).get(relationship, ()):
             raise WrongKey(f"the verification method is not listed under {relationship}")
-        return found[0]
+        # After that moment the key is nobody's, whatever date the proof gives itself (VCX-16).
+        if found[0].ends is not None and (now is None or now >= found[0].ends):
+            raise WrongKey("the verification method is revoked or has expired")
+        return found[0].key
+
+
+def require_did(did: object) -> str:
+    """Return `did` if it follows the DID syntax (DID Core 1.0, 3.1).
+
+    Raises: BadDID.
+    """
+    if not isinstance(did, str) or len(did) > MAX_DID or not _DID.fullmatch(did) or did.endswith(":"):
+        raise BadDID("not a DID")
+    return did
 
 
 def split_method_id(method_id: object) -> tuple[str, str]:
@@ -54,9 +81,86 @@ def split_method_id(method_id: object) -> tuple[str, str]:
 
     Raises: BadDID.
     """
-    if not isinstance(method_id, str) or method_id.count("#") != 1:
+    if not isinstance(method_id, str) or len(method_id) > 2 * MAX_DID or method_id.count("#") != 1:
         raise BadDID("a verification method is a DID URL with one fragment")
     did, fragment = method_id.split("#")
-    if not did or not fragment:
+    if not did or not _FRAGMENT.fullmatch(fragment):
         raise BadDID("a verification method is a DID URL with one fragment")
     return did, fragment
+
+
+def parse_did_document(source: Mapping[str, object], *, expected_id: str) -> DIDDocument:
+    """Return a fetched DID document as far as signatures need it (Controlled Identifiers 1.0, 3.3).
+
+    Methods of key types that sign nothing here (agreement keys, unknown curves) are left out: a proof that names
+    one is refused as not listed.
+    Raises: BadDIDDocument when the document is not about `expected_id`, repeats a method id or publishes a secret.
+    """
+    if source.get("id") != expected_id:
+        raise BadDIDDocument("the document is about another identifier")
+    listed = list(_objects(source.get("verificationMethod", []), "verificationMethod"))
+    relationships: list[tuple[Relationship, tuple[str, ...]]] = []
+    for relationship in SIGNATURE_RELATIONSHIPS:
+        names: list[str] = []
+        for entry in _list(source.get(relationship, []), relationship):
+            if isinstance(entry, dict):
+                listed.append(entry)
+            named = entry.get("id") if isinstance(entry, dict) else entry
+            if not isinstance(named, str):
+                raise BadDIDDocument(f"an entry of {relationship} names no method")
+            names.append(_absolute(named, expected_id))
+        relationships.append((relationship, tuple(names)))
+    if len(listed) > MAX_METHODS:
+        raise BadDIDDocument(f"more than {MAX_METHODS} verification methods")
+    ids = [_absolute(str(entry.get("id")), expected_id) for entry in listed]
+    if len(set(ids)) != len(ids):
+        raise BadDIDDocument("two verification methods have one id")
+    methods = tuple(found for entry in listed if (found := _method(entry, expected_id)) is not None)
+    return DIDDocument(id=expected_id, methods=methods, relationships=tuple(relationships), source=source)
+
+
+def _method(entry: Mapping[str, object], base: str) -> VerificationMethod | None:
+    if _PRIVATE & entry.keys():
+        raise BadDIDDocument("a verification method publishes its secret")
+    if ("publicKeyJwk" in entry) == ("publicKeyMultibase" in entry):
+        return None  # neither is a form we do not know, both is forbidden
+    method_type, controller = entry.get("type"), entry.get("controller")
+    if not isinstance(controller, str) or not isinstance(entry.get("id"), str):
+        raise BadDIDDocument("a verification method lacks id or controller")
+    try:
+        if method_type in ("Multikey", "Ed25519VerificationKey2020"):
+            key = parse_multikey(str(entry.get("publicKeyMultibase")))
+        elif method_type in ("JsonWebKey", "JsonWebKey2020"):
+            key = parse_public_jwk(entry.get("publicKeyJwk"))
+        else:
+            return None
+        ends = [parse_timestamp(entry[name]) for name in ("revoked", "expires") if name in entry]
+    except BadKey:
+        return None
+    except BadTimestamp as error:
+        raise BadDIDDocument("revoked or expires is not a timestamp") from error
+    if method_type == "Ed25519VerificationKey2020" and key.kind != "Ed25519":
+        return None
+    return VerificationMethod(
+        id=_absolute(str(entry["id"]), base),
+        controller=_absolute(controller, base),
+        key=key,
+        ends=min(ends, default=None),
+    )
+
+
+def _absolute(name: str, base: str) -> str:
+    return base + name if name.startswith("#") else name
+
+
+def _list(value: object, where: str) -> list[object]:
+    if not isinstance(value, list):
+        raise BadDIDDocument(f"{where} is not an array")
+    return value
+
+
+def _objects(value: object, where: str) -> Iterable[Mapping[str, object]]:
+    for entry in _list(value, where):
+        if not isinstance(entry, dict):
+            raise BadDIDDocument(f"an entry of {where} is not an object")
+        yield entry

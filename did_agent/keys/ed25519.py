@@ -6,9 +6,9 @@ libsodium refuses small-order points and non-canonical encodings, which other li
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final, Literal
 
-from nacl.bindings import crypto_core_ed25519_is_valid_point
+from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_ed25519_pk_to_curve25519
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey as _SigningKey
 from nacl.signing import VerifyKey as _VerifyKey
@@ -23,6 +23,7 @@ SIGNATURE_BYTES: Final = 64
 class PublicKey:
     """A public key that is a valid point of the prime-order group; made by `from_bytes` only."""
 
+    kind: ClassVar[Literal["Ed25519"]] = "Ed25519"
     raw: bytes
 
     @classmethod
@@ -46,6 +47,11 @@ class PublicKey:
             _VerifyKey(self.raw).verify(message, signature)
         except (CryptoError, ValueError, TypeError) as error:
             raise BadSignature("the Ed25519 signature does not verify") from error
+
+
+def to_x25519(key: PublicKey) -> bytes:
+    """Return the X25519 public key that belongs to an Ed25519 one (RFC 7748, the birational map)."""
+    return crypto_sign_ed25519_pk_to_curve25519(key.raw)
 
 
 class SigningKey:

@@ -1,4 +1,4 @@
-"""Ed25519 keys as JSON Web Keys (RFC 7517, RFC 8037) and their thumbprints (RFC 7638)."""
+"""Public and private keys as JSON Web Keys (RFC 7517, 7518, 8037) and their thumbprints (RFC 7638)."""
 
 from __future__ import annotations
 
@@ -7,60 +7,98 @@ from typing import Final
 
 from did_agent.encoding import base64url
 from did_agent.encoding.digest import sha256
+from did_agent.encoding.jcs import canonicalize
 from did_agent.errors import BadEncoding, BadKey
-from did_agent.keys.ed25519 import PublicKey, SigningKey
+from did_agent.keys import ed25519
+from did_agent.keys.multikey import secret_bytes, signing_key
+from did_agent.keys.public import ALGORITHMS, KeyKind, PublicKey, SigningKey
 
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-# One key type under its two names (RFC 9864).  A tuple, since a set cannot be asked for a list, which `alg` may be.
-ALGORITHMS: Final = ("EdDSA", "Ed25519")
+_KINDS: Final[dict[tuple[object, object], KeyKind]] = {
+    ("OKP", "Ed25519"): "Ed25519",
+    ("EC", "P-256"): "P-256",
+    ("EC", "P-384"): "P-384",
+}
 
 
 def public_jwk(key: PublicKey, kid: str | None = None) -> dict[str, object]:
     """Return the public JWK, for JWKS with `kid`, `use` and `alg`."""
-    jwk: dict[str, object] = {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(key.raw)}
-    return jwk if kid is None else {**jwk, "kid": kid, "use": "sig", "alg": "EdDSA"}
+    if key.kind == "Ed25519":
+        jwk: dict[str, object] = {"kty": "OKP", "crv": key.kind, "x": base64url.encode(key.raw)}
+    else:
+        x, y = _ec_point(key)
+        jwk = {"kty": "EC", "crv": key.kind, "x": base64url.encode(x), "y": base64url.encode(y)}
+    return jwk if kid is None else {**jwk, "kid": kid, "use": "sig", "alg": ALGORITHMS[key.kind][0]}
 
 
 def parse_public_jwk(jwk: object) -> PublicKey:
-    """Return the key of a public Ed25519 JWK.
+    """Return the key of a public Ed25519, P-256 or P-384 JWK.
 
     Raises: BadKey, also when a private member is there or the record says another `alg` or `use` (TOK-01).
     """
     if not isinstance(jwk, Mapping) or PRIVATE_MEMBERS & jwk.keys():
         raise BadKey("not a public JWK")
-    if jwk.get("alg", "EdDSA") not in ALGORITHMS or jwk.get("use", "sig") != "sig":
+    kind = _kind(jwk)
+    if jwk.get("alg", ALGORITHMS[kind][0]) not in ALGORITHMS[kind] or jwk.get("use", "sig") != "sig":
         raise BadKey("the JWK is for another algorithm or use")
-    return PublicKey.from_bytes(_member(jwk, "x"))
+    if kind == "Ed25519":
+        return ed25519.PublicKey.from_bytes(_member(jwk, "x"))
+    from did_agent.keys import ecdsa
+
+    return ecdsa.PublicKey.from_point(kind, _member(jwk, "x"), _member(jwk, "y"))
 
 
 def thumbprint(key: PublicKey) -> str:
     """Return the RFC 7638 SHA-256 thumbprint of the key."""
-    members = '{"crv":"Ed25519","kty":"OKP","x":"' + base64url.encode(key.raw) + '"}'
-    return base64url.encode(sha256(members.encode("ascii")))
+    return base64url.encode(sha256(canonicalize(public_jwk(key))))
 
 
 def private_jwk(key: SigningKey) -> dict[str, object]:
     """Return the private JWK, for key stores alone."""
-    return {**public_jwk(key.public), "d": base64url.encode(key.seed())}
+    return {**public_jwk(key.public), "d": base64url.encode(secret_bytes(key))}
 
 
 def parse_private_jwk(jwk: object) -> SigningKey:
-    """Return the signing key of a private Ed25519 JWK.
+    """Return the signing key of a private JWK.
 
-    Raises: BadKey, also when `x` is not the public half of `d`.
+    Raises: BadKey, also when the public members are not the public half of `d`.
     """
     if not isinstance(jwk, Mapping):
         raise BadKey("not a JWK")
-    key = SigningKey.from_seed(_member(jwk, "d"))
-    if key.public.raw != _member(jwk, "x"):
+    key = signing_key(_kind(jwk), _member(jwk, "d"))
+    if public_jwk(key.public) != {name: jwk.get(name) for name in public_jwk(key.public)}:
         raise BadKey("the halves of the JWK do not belong together")
     return key
 
 
+def parse_ed25519_jwk(jwk: object) -> ed25519.SigningKey:
+    """Return the signing key of a private Ed25519 JWK, the kind that parties and agents hold.
+
+    Raises: BadKey.
+    """
+    key = parse_private_jwk(jwk)
+    if not isinstance(key, ed25519.SigningKey):
+        raise BadKey("not an Ed25519 JWK")
+    return key
+
+
+def _kind(jwk: Mapping[object, object]) -> KeyKind:
+    kty, crv = jwk.get("kty"), jwk.get("crv")
+    if not isinstance(kty, str) or not isinstance(crv, str) or (kty, crv) not in _KINDS:
+        raise BadKey("not a JWK of Ed25519, P-256 or P-384")
+    return _KINDS[kty, crv]
+
+
+def _ec_point(key: PublicKey) -> tuple[bytes, bytes]:
+    from did_agent.keys import ecdsa
+
+    return ecdsa.PublicKey.from_bytes(key.kind, key.raw).point
+
+
 def _member(jwk: Mapping[object, object], name: str) -> bytes:
     value = jwk.get(name)
-    if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519" or not isinstance(value, str):
-        raise BadKey("not an Ed25519 JWK")
+    if not isinstance(value, str):
+        raise BadKey(f"the JWK lacks {name}")
     try:
         return base64url.decode(value)
     except BadEncoding as error:

@@ -18,7 +18,7 @@ from did_agent.did.resolve import method_key
 from did_agent.encoding.strict_json import parse_object
 from did_agent.encoding.timestamp import from_numeric_date, parse_timestamp
 from did_agent.errors import BadPresentation, TooDeep, WrongAudience, WrongChallenge, WrongKey
-from did_agent.keys.ed25519 import PublicKey
+from did_agent.keys.public import PublicKey
 from did_agent.presentation.model import Expected, SignedPresentation
 from did_agent.proof.data_integrity import verify_proof
 from did_agent.proof.jose import MAX_TOKEN

@@ -11,7 +11,7 @@ from did_agent.clock import numeric_date
 from did_agent.credential.context import PLAIN_PROFILE
 from did_agent.credential.issuance import new_id
 from did_agent.did.key import did_key, verification_method
-from did_agent.keys.ed25519 import SigningKey
+from did_agent.keys.public import SigningKey
 from did_agent.presentation.form import PRESENTATION_TYPE, TYP
 from did_agent.proof.data_integrity import add_proof
 from did_agent.proof.jwt import sign_jwt

@@ -1,28 +1,27 @@
-"""VC Data Integrity 1.0 with the cryptosuite `eddsa-jcs-2022` (VC-DI-EdDSA 1.0, section 3.3)."""
+"""VC Data Integrity 1.0: proofs on JSON documents, one by one, in sets and in chains (section 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from did_agent.clock import format_timestamp
 from did_agent.did.document import Relationship
-from did_agent.did.resolve import method_key
-from did_agent.encoding import multibase
-from did_agent.encoding.digest import sha256
-from did_agent.encoding.jcs import canonicalize
+from did_agent.did.resolve import NO_DOCUMENTS, Documents, method_key
 from did_agent.encoding.timestamp import parse_timestamp
-from did_agent.errors import BadEncoding, BadProof, Expired, NotYetValid, WrongAudience, WrongChallenge, WrongPurpose
-from did_agent.keys.ed25519 import SIGNATURE_BYTES, SigningKey
+from did_agent.errors import BadProof, Expired, NotYetValid, WrongAudience, WrongChallenge, WrongPurpose
+from did_agent.keys.public import SigningKey
+from did_agent.proof.cryptosuite import find_suite
 
-CRYPTOSUITE: Final = "eddsa-jcs-2022"
+DEFAULT_SUITE: Final = "eddsa-jcs-2022"
 MAX_FUTURE: Final = timedelta(minutes=5)  # how far ahead of us a signer's clock may run
+MAX_PROOFS: Final = 4  # of one document (LIM)
 
 _REQUIRED: Final = frozenset({"type", "cryptosuite", "verificationMethod", "proofPurpose", "proofValue"})
 _OPTIONAL: Final = frozenset({"@context", "id", "created", "expires", "domain", "challenge", "nonce"})
-_PROOF_VALUE_CHARS: Final = 90  # "z" and at most 88 base58 characters for 64 bytes
+_STRUCTURED: Final = frozenset({"@context", "domain", "previousProof"})  # the others are strings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,53 +41,106 @@ def add_proof(
     purpose: Relationship,
     created: datetime,
     verification_method: str,
+    cryptosuite: str = DEFAULT_SUITE,
     challenge: str | None = None,
     domain: str | None = None,
     expires: datetime | None = None,
 ) -> dict[str, object]:
     """Return the document with a proof by `key` (VC Data Integrity 1.0, 4.2).
 
-    Raises: BadProof when it already carries one, BadEncoding when it has no canonical form.
+    Raises: BadProof when it already carries one or has no canonical form, WrongKey when the suite is not for `key`,
+    DataLoss when a member has no meaning under its context, TooComplex.
     """
     if "proof" in document:
         raise BadProof("the document is already secured")
-    proof: dict[str, object] = {
-        "type": "DataIntegrityProof",
-        "cryptosuite": CRYPTOSUITE,
-        "created": format_timestamp(created),
-        "verificationMethod": verification_method,
-        "proofPurpose": purpose,
-    }
+    proof = _options(document, cryptosuite, verification_method, purpose, created)
     optional = {"challenge": challenge, "domain": domain, "expires": expires and format_timestamp(expires)}
     proof.update({name: value for name, value in optional.items() if value is not None})
-    if "@context" in document:
-        proof["@context"] = document["@context"]
-    proof["proofValue"] = multibase.encode_base58btc(key.sign(_hash_data(document, proof)))
+    proof["proofValue"] = find_suite(cryptosuite).sign(document, proof, key)
     return {**document, "proof": proof}
 
 
-def verify_proof(secured: Mapping[str, object], *, expected_purpose: Relationship, now: datetime) -> VerifiedDocument:
+def extend_proofs(
+    secured: Mapping[str, object],
+    key: SigningKey,
+    *,
+    purpose: Relationship,
+    created: datetime,
+    verification_method: str,
+    cryptosuite: str = DEFAULT_SUITE,
+    id: str | None = None,  # noqa: A002 - the standard's name of the member
+    previous: Sequence[str] = (),
+) -> dict[str, object]:
+    """Return a document with one proof more; it also signs the proofs that `previous` names (4.3, 4.5).
+
+    Raises: BadProof and what `add_proof` raises.
+    """
+    proofs = _proofs(secured.get("proof", []))
+    if len(proofs) >= MAX_PROOFS:
+        raise BadProof(f"a document has at most {MAX_PROOFS} proofs")
+    document = {name: value for name, value in secured.items() if name != "proof"}
+    proof = _options(document, cryptosuite, verification_method, purpose, created)
+    proof |= {"id": id} if id is not None else {}
+    proof |= {"previousProof": list(previous)} if previous else {}
+    proof["proofValue"] = find_suite(cryptosuite).sign(_with_previous(document, proof, proofs), proof, key)
+    return {**document, "proof": [*proofs, proof]}
+
+
+def verify_proof(
+    secured: Mapping[str, object],
+    *,
+    expected_purpose: Relationship,
+    now: datetime,
+    documents: Documents = NO_DOCUMENTS,
+) -> VerifiedDocument:
     """Return what the one proof of a document secures (VC Data Integrity 1.0, 4.4).
 
-    Who signed is `controller`; whether that is who had to sign is the caller's question.
-    Raises: BadProof, WrongPurpose, WrongKey, BadDID, BadSignature, Expired, NotYetValid.
+    Sets and chains are not part of this profile (VCX-06).  Who signed is `controller`; whether that is who had to
+    sign is the caller's question.
+    Raises: BadProof, WrongPurpose, WrongKey, BadDID, BadSignature, Expired, NotYetValid, DataLoss, TooComplex,
+    KeysUnavailable.
     """
-    proof = _parse_proof(secured.get("proof"))
-    # The expectation never comes from the proof itself (VCX-04).
-    if proof["proofPurpose"] != expected_purpose:
-        raise WrongPurpose(f"proof purpose is not {expected_purpose}")
-    _require_window(proof, now)
+    proof = secured.get("proof")
+    if not isinstance(proof, dict):
+        raise BadProof("exactly one proof object is expected")
+    if "previousProof" in proof:
+        raise BadProof("members of the proof are missing or unknown")
     document = {name: value for name, value in secured.items() if name != "proof"}
-    if "@context" in proof:
-        document["@context"] = _signed_context(document.get("@context"), proof["@context"])
-    signature = _signature(proof["proofValue"])
-    controller, key = method_key(proof["verificationMethod"], relationship=expected_purpose)
-    try:
-        hash_data = _hash_data(document, proof)
-    except BadEncoding as error:
-        raise BadProof("the document has no canonical form") from error
-    key.verify(hash_data, signature)
-    return VerifiedDocument(document=document, secured=secured, controller=controller, proof=proof)
+    return _verify_one(secured, document, proof, expected_purpose, now, documents)
+
+
+def verify_proof_set(
+    secured: Mapping[str, object],
+    *,
+    expected_purpose: Relationship,
+    now: datetime,
+    documents: Documents = NO_DOCUMENTS,
+) -> tuple[VerifiedDocument, ...]:
+    """Return what each proof of a document secures; every one of them must verify (4.4, 4.5).
+
+    A proof with `previousProof` also signs the proofs it names: a missing, repeated or circular one is refused.
+    Raises: as `verify_proof`.
+    """
+    proofs = _proofs(secured.get("proof"))
+    if not proofs:
+        raise BadProof("the document carries no proof")
+    document = {name: value for name, value in secured.items() if name != "proof"}
+    _require_order(proofs)
+    return tuple(
+        _verify_one(secured, _with_previous(document, proof, proofs), proof, expected_purpose, now, documents)
+        for proof in proofs
+    )
+
+
+def proof_methods(secured: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the verification methods that the proofs of a document name, before anything is believed.
+
+    Raises: BadProof.
+    """
+    named = [proof.get("verificationMethod") for proof in _proofs(secured.get("proof", []))]
+    if not all(isinstance(method, str) for method in named):
+        raise BadProof("verificationMethod is not a string")
+    return tuple(str(method) for method in named)
 
 
 def require_domain_and_challenge(
@@ -105,17 +157,55 @@ def require_domain_and_challenge(
         raise WrongChallenge("the proof answers another challenge")
 
 
-def _parse_proof(proof: object) -> Mapping[str, object]:
-    # Exactly one proof; sets and chains (`previousProof`) are not part of this profile (VCX-06).
-    if not isinstance(proof, dict):
-        raise BadProof("exactly one proof object is expected")
-    if not proof.keys() >= _REQUIRED or not proof.keys() <= _REQUIRED | _OPTIONAL:
-        raise BadProof("members of the proof are missing or unknown")
-    if proof["type"] != "DataIntegrityProof" or proof["cryptosuite"] != CRYPTOSUITE:
-        raise BadProof(f"the proof is not {CRYPTOSUITE}")
-    if not all(isinstance(value, str) for name, value in proof.items() if name != "@context"):
-        raise BadProof("members of the proof must be strings")
+def _options(
+    document: Mapping[str, object], cryptosuite: str, method: str, purpose: Relationship, created: datetime
+) -> dict[str, object]:
+    proof: dict[str, object] = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": cryptosuite,
+        "created": format_timestamp(created),
+        "verificationMethod": method,
+        "proofPurpose": purpose,
+    }
+    # The JCS suites sign the context with the proof; the others take it from the document.
+    if "-jcs-" in cryptosuite and "@context" in document:
+        proof["@context"] = document["@context"]
     return proof
+
+
+def _verify_one(
+    secured: Mapping[str, object],
+    document: Mapping[str, object],
+    proof: Mapping[str, object],
+    expected_purpose: Relationship,
+    now: datetime,
+    documents: Documents,
+) -> VerifiedDocument:
+    _require_shape(proof)
+    # The expectation never comes from the proof itself (VCX-04).
+    if proof["proofPurpose"] != expected_purpose:
+        raise WrongPurpose(f"proof purpose is not {expected_purpose}")
+    _require_window(proof, now)
+    suite = find_suite(proof["cryptosuite"])
+    controller, key = method_key(
+        proof["verificationMethod"], relationship=expected_purpose, documents=documents, now=now
+    )
+    signed = suite.verify(document, proof, key)
+    if "proof" in signed:  # the proofs it was chained to
+        signed = {name: value for name, value in signed.items() if name != "proof"}
+    return VerifiedDocument(document=signed, secured=secured, controller=controller, proof=proof)
+
+
+def _require_shape(proof: Mapping[str, object]) -> None:
+    if not proof.keys() >= _REQUIRED or not proof.keys() <= _REQUIRED | _OPTIONAL | {"previousProof"}:
+        raise BadProof("members of the proof are missing or unknown")
+    if proof["type"] != "DataIntegrityProof":
+        raise BadProof("the proof is not a DataIntegrityProof")
+    if not all(isinstance(value, str) for name, value in proof.items() if name not in _STRUCTURED):
+        raise BadProof("members of the proof must be strings")
+    domain = proof.get("domain", "")
+    if not isinstance(domain, str) and not _are_strings(domain):
+        raise BadProof("domain is neither a string nor a set of strings")
 
 
 def _require_window(proof: Mapping[str, object], now: datetime) -> None:
@@ -125,27 +215,52 @@ def _require_window(proof: Mapping[str, object], now: datetime) -> None:
         raise Expired("the proof has expired")
 
 
-def _signed_context(shown: object, signed: object) -> object:
-    shown_list = shown if isinstance(shown, list) else [shown]
-    signed_list = signed if isinstance(signed, list) else [signed]
-    # Contexts may have been appended after signing; what counts is the list that was signed.
-    if shown_list[: len(signed_list)] != signed_list:
-        raise BadProof("the document's @context does not begin with the one that was signed")
-    return signed
+# ---- sets and chains
 
 
-def _signature(proof_value: object) -> bytes:
-    if not isinstance(proof_value, str) or not proof_value.startswith("z"):
-        raise BadProof("proofValue is not base58btc")
-    try:
-        signature = multibase.decode(proof_value, max_chars=_PROOF_VALUE_CHARS)
-    except BadEncoding as error:
-        raise BadProof("proofValue is not base58btc") from error
-    if len(signature) != SIGNATURE_BYTES:
-        raise BadProof("proofValue is not an Ed25519 signature")
-    return signature
+def _proofs(value: object) -> Sequence[Mapping[str, object]]:
+    listed = value if isinstance(value, list) else [value]
+    proofs = [proof for proof in listed if isinstance(proof, dict)]
+    if len(listed) > MAX_PROOFS or len(proofs) != len(listed):
+        raise BadProof(f"a document carries proof objects, at most {MAX_PROOFS}")
+    ids = [proof["id"] for proof in proofs if "id" in proof]
+    if not all(isinstance(name, str) for name in ids) or len(set(ids)) != len(ids):
+        raise BadProof("the ids of proofs are distinct strings")
+    return proofs
 
 
-def _hash_data(document: Mapping[str, object], proof: Mapping[str, object]) -> bytes:
-    config = {name: value for name, value in proof.items() if name != "proofValue"}
-    return sha256(canonicalize(config)) + sha256(canonicalize(document))
+def _with_previous(
+    document: Mapping[str, object], proof: Mapping[str, object], proofs: Sequence[Mapping[str, object]]
+) -> Mapping[str, object]:
+    """Return what a proof signs: the document, together with the proofs that `previousProof` names (4.5)."""
+    if "previousProof" not in proof:
+        return document
+    wanted = _previous(proof)
+    matching = [other for other in proofs if other.get("id") in wanted]
+    if len(matching) != len(wanted) or not wanted:
+        raise BadProof("previousProof names a proof that is not there")
+    return {**document, "proof": matching}
+
+
+def _require_order(proofs: Sequence[Mapping[str, object]]) -> None:
+    """Refuse circles: of a proof that is signed by another, the other comes later."""
+    waiting = list(proofs)
+    known: set[object] = set()
+    while waiting:
+        ready = [proof for proof in waiting if "previousProof" not in proof or set(_previous(proof)) <= known]
+        if not ready:
+            raise BadProof("previousProof names a proof that is not there, or itself")
+        known |= {proof.get("id") for proof in ready}
+        waiting = [proof for proof in waiting if not any(proof is done for done in ready)]
+
+
+def _previous(proof: Mapping[str, object]) -> tuple[str, ...]:
+    named = proof["previousProof"]
+    listed = [named] if isinstance(named, str) else named
+    if not isinstance(listed, list) or not _are_strings(listed):
+        raise BadProof("previousProof is neither an id nor a list of ids")
+    return tuple(dict.fromkeys(listed))
+
+
+def _are_strings(value: object) -> bool:
+    return isinstance(value, list) and 0 < len(value) <= MAX_PROOFS and all(isinstance(item, str) for item in value)

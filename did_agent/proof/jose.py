@@ -1,4 +1,4 @@
-"""Compact JWS (RFC 7515) with EdDSA (RFC 8037), read strictly before anything is believed."""
+"""Compact JWS (RFC 7515) with EdDSA (RFC 8037), ES256 and ES384 (RFC 7518), read strictly before it is believed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from did_agent.encoding import base64url
 from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import BadEncoding, BadJOSE, Malformed, TooLarge, WrongAlgorithm
-from did_agent.keys.ed25519 import PublicKey, SigningKey
-from did_agent.keys.jwk import ALGORITHMS
+from did_agent.keys.public import ALGORITHMS, PublicKey, SigningKey
 
 MAX_TOKEN: Final = 16_384  # bytes
 MAX_HEADER: Final = 2_048  # bytes of the JOSE header, decoded
@@ -21,6 +20,8 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _KID: Final = re.compile(r"[A-Za-z0-9._~:#/-]{1,128}")
 # Keys come from configuration or from the DID, never from the token (TOK-02); no extensions (TOK-04).
 _FORBIDDEN: Final = frozenset({"jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256", "crit", "b64", "zip", "enc"})
+# A tuple, since a set cannot be asked for a list, which `alg` may be.
+_NAMES: Final = tuple(name for names in ALGORITHMS.values() for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +63,18 @@ def parse_compact(token: str, *, max_bytes: int = MAX_TOKEN) -> UnverifiedJWS:
 
 
 def verify_signature(jws: UnverifiedJWS, key: PublicKey) -> None:
-    """Return if the JWS is signed by `key`.
+    """Return if the JWS is signed by `key`; the key fixes the algorithm, the header only has to agree (TOK-01).
 
-    Raises: BadSignature.
+    Raises: WrongAlgorithm, BadSignature.
     """
+    if jws.header.get("alg") not in ALGORITHMS[key.kind]:
+        raise WrongAlgorithm(f"alg does not fit a key of {key.kind}")
     key.verify(jws.signing_input, jws.signature)
 
 
 def sign_compact(header: Mapping[str, object], payload: Mapping[str, object], key: SigningKey) -> str:
     """Return the compact JWS of a payload; `alg` is set here and always fits the key."""
-    protected = canonicalize({**header, "alg": "EdDSA"})
+    protected = canonicalize({**header, "alg": ALGORITHMS[key.public.kind][0]})
     signing_input = f"{base64url.encode(protected)}.{base64url.encode(canonicalize(payload))}"
     return f"{signing_input}.{base64url.encode(key.sign(signing_input.encode('ascii')))}"
 
@@ -79,8 +82,8 @@ def sign_compact(header: Mapping[str, object], payload: Mapping[str, object], ke
 def _require_header(header: Mapping[str, object]) -> None:
     if _FORBIDDEN & header.keys():
         raise BadJOSE("the JOSE header carries a key, a link or an extension")
-    if header.get("alg") not in ALGORITHMS:
-        raise WrongAlgorithm("alg is not EdDSA or Ed25519")
+    if header.get("alg") not in _NAMES:
+        raise WrongAlgorithm(f"alg is not one of {', '.join(_NAMES)}")
     if not isinstance(header.get("typ", ""), str):
         raise BadJOSE("typ is not a string")
     kid = header.get("kid", "-")

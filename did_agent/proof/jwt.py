@@ -18,7 +18,7 @@ from did_agent.errors import (
     WrongIssuer,
     WrongType,
 )
-from did_agent.keys.ed25519 import PublicKey, SigningKey
+from did_agent.keys.public import PublicKey, SigningKey
 from did_agent.proof.jose import MAX_TOKEN, UnverifiedJWS, parse_compact, sign_compact, verify_signature
 
 SKEW: Final = 30  # seconds by which two honest clocks may differ

@@ -13,7 +13,7 @@ from did_agent.did.key import did_key, parse_did_key, verification_method
 from did_agent.did.resolve import method_key
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadJOSE, WrongIssuer, WrongKey
-from did_agent.keys.ed25519 import PublicKey, SigningKey
+from did_agent.keys.public import PublicKey, SigningKey
 from did_agent.proof.jwt import sign_jwt, verify_jwt
 from did_agent.tokens.profiles import CLIENT_ASSERTION
 

@@ -85,7 +85,7 @@ def test_contexts_appended_after_signing_are_not_part_of_what_was_signed() -> No
     [
         {"previousProof": "urn:uuid:1"},
         {"surprise": 1},
-        {"cryptosuite": "eddsa-rdfc-2022"},
+        {"cryptosuite": "eddsa-jcs-2099"},
         {"cryptosuite": "none"},
         {"type": "Ed25519Signature2020"},
         {"cryptosuite": ...},

@@ -35,7 +35,7 @@ from tests.fakes.presentations import JTI, nothing, resigned, shown, signed_jwt
         lambda d: d.update(proof=[d["proof"]]),
         lambda d: d.update(proof=[d["proof"], d["proof"]]),
         lambda d: d["proof"].update(previousProof="urn:uuid:1"),
-        lambda d: d["proof"].update(cryptosuite="eddsa-rdfc-2022"),
+        lambda d: d["proof"].update(cryptosuite="eddsa-jcs-2099"),
         lambda d: d["proof"].update(type="Ed25519Signature2020"),
         lambda d: d["proof"].update(unknown="x"),
     ],

@@ -15,7 +15,7 @@ from did_agent.adapters.http import MAX_RESPONSE, peer_client
 from did_agent.clock import Clock
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import DidAgentError, PeerUnavailable, Revoked, StatusUnavailable, Suspended
-from did_agent.keys.ed25519 import PublicKey
+from did_agent.keys.public import PublicKey
 from did_agent.proof.jose import parse_compact
 from did_agent.tokens.security_event import SecurityEvent, verify_event
 from verifier.ports import KeySource

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from did_agent.clock import Clock
 from did_agent.errors import BadKey, DidAgentError, KeysUnavailable, WrongKey
-from did_agent.keys.ed25519 import PublicKey
 from did_agent.keys.jwk import parse_public_jwk
+from did_agent.keys.public import PublicKey
 from did_agent.ports import FetchJSON
 
 REFRESH: Final = timedelta(seconds=30)  # an unknown kid asks again at most this often (TOK-03)
