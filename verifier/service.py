@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
+from did_agent.credential.known import KnownCredentials
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
-from did_agent.errors import DidAgentError, InsufficientScope, Replayed, UntrustedIssuer, WrongType
+from did_agent.errors import DidAgentError, InsufficientScope, Replayed, Revoked, Suspended, UntrustedIssuer, WrongType
 from did_agent.policy.admission import caller_from_presentation, caller_from_token
 from did_agent.policy.decide import Call, Decision, decide
 from did_agent.ports import SpendOnce
@@ -34,6 +35,7 @@ class PresentationDoor:
     trusted: TrustedIssuers
     statuses: StatusListSource
     replay: SpendOnce
+    known: KnownCredentials = field(default_factory=KnownCredentials)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +157,13 @@ class Verifier:
             max_depth=MAX_DEPTH,
             challenge="jti",
         )
-        asked = ask(text, expected)
-        presentation = judge(asked, await door.statuses.get(asked.status_urls))
+        asked = ask(text, expected, known=door.known)
+        statuses = await door.statuses.get(asked.status_urls)
+        try:
+            presentation = judge(asked, statuses)
+        except (Revoked, Suspended):
+            door.known.forget(*(() if asked.chain is None else asked.chain.credential_ids))
+            raise
         admission = Admission(
             caller=caller_from_presentation(presentation, resource=self.resource),
             form="vp",

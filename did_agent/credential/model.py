@@ -81,12 +81,15 @@ class AgentIdentityCredential:
     document: Mapping[str, object] = field(repr=False, compare=False)
 
 
-def parse_capability_credential(document: Mapping[str, object]) -> CapabilityCredential:
+def parse_capability_credential(
+    document: Mapping[str, object], *, canonical: bytes | None = None
+) -> CapabilityCredential:
     """Return the typed view of `document`: closed schema, exact `@context`, at most 64 KiB.
 
+    `canonical` is its JCS form, where the caller has it already.
     Raises: BadCredential, BadConstraint, BadTimestamp, BadEncoding, TooLarge.
     """
-    canonical = _require_envelope(document, CAPABILITY_TYPE)
+    canonical = _require_envelope(document, CAPABILITY_TYPE, canonical)
     subject = closed.members(
         document["credentialSubject"],
         "credentialSubject",
@@ -147,11 +150,13 @@ def parse_identity_credential(document: Mapping[str, object]) -> AgentIdentityCr
     )
 
 
-def _require_envelope(document: Mapping[str, object], expected_type: list[str]) -> bytes:
+def _require_envelope(
+    document: Mapping[str, object], expected_type: list[str], canonical: bytes | None = None
+) -> bytes:
     closed.members(document, "credential", required=_REQUIRED, optional=_OPTIONAL)
     closed.constant(document["@context"], "@context", AGENT_PROFILE)
     closed.constant(document["type"], "type", expected_type)
-    canonical = jcs.canonicalize(document)
+    canonical = jcs.canonicalize(document) if canonical is None else canonical
     if len(canonical) > MAX_CREDENTIAL:
         raise TooLarge(f"a credential has more than {MAX_CREDENTIAL} bytes")
     return canonical

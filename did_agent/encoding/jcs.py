@@ -22,7 +22,8 @@ _OPTIONS: Final = (
 )
 # Where the shortcut could differ: a float (digits may be written otherwise; NaN becomes null), or a character beyond
 # the basic plane (RFC 8785 sorts by UTF-16, orjson by UTF-8).  Inside a string the same bytes only cost time.
-_FLOAT: Final = re.compile(rb"[:,\[]-?[0-9]+[.eE]")
+_DIGITS: Final = bytes.maketrans(b"123456789-", b"0000000000")
+_FLOATS: Final = tuple((mark + b"0", re.compile(re.escape(mark) + rb"-?[0-9]+[.eE]")) for mark in (b":", b",", b"["))
 _BEYOND: Final = re.compile(rb"[\xf0-\xf4]")
 _CONTAINERS: Final = b'{["'
 
@@ -36,9 +37,15 @@ def canonicalize(value: object) -> bytes:
         text = orjson.dumps(value, option=_OPTIONS)
     except (TypeError, RecursionError):  # orjson.JSONEncodeError is a TypeError
         return reference(value)
-    if text[0] not in _CONTAINERS or b"null" in text or _FLOAT.search(text):
+    if text[0] not in _CONTAINERS or b"null" in text or _may_hold_float(text):
         return reference(value)
     return text if text.isascii() or not _BEYOND.search(text) else reference(value)
+
+
+def _may_hold_float(text: bytes) -> bool:
+    # Looking for any digit after a mark costs a tenth of the pattern, and most texts have none.
+    digits = text.translate(_DIGITS)
+    return any(start in digits and pattern.search(text) is not None for start, pattern in _FLOATS)
 
 
 def reference(value: object) -> bytes:

@@ -58,7 +58,8 @@ def language_literal(text: str, language: str) -> str:
 
 def line(quad: Quad) -> str:
     """Return the N-Quads line of a quad."""
-    return " ".join(term for term in quad if term) + " .\n"
+    subject, predicate, value, graph = quad
+    return f"{subject} {predicate} {value} {graph} .\n" if graph else f"{subject} {predicate} {value} .\n"
 
 
 def serialize(quads: Iterable[Quad]) -> bytes:

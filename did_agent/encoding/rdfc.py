@@ -71,9 +71,13 @@ def _mentions(quads: Sequence[Quad]) -> dict[str, list[Quad]]:
     """Return the quads each blank node is part of, without repetitions."""
     found: dict[str, list[Quad]] = {}
     for quad in dict.fromkeys(quads):
-        for label in {quad[0], quad[2], quad[3]}:
-            if label.startswith("_:"):
-                found.setdefault(label, []).append(quad)
+        subject, _, value, graph = quad
+        if subject[0] == "_":
+            found.setdefault(subject, []).append(quad)
+        if value[0] == "_" and value != subject:
+            found.setdefault(value, []).append(quad)
+        if graph and graph[0] == "_" and graph not in (subject, value):
+            found.setdefault(graph, []).append(quad)
     return found
 
 
@@ -139,12 +143,19 @@ class _Naming:
 
     def _hash_first_degree(self, label: str) -> str:
         """4.6: what is said about a node, its own name and those of others left out."""
-
-        def anonymous(term: str) -> str:
-            return term if not term.startswith("_:") else "_:a" if term == label else "_:z"
-
-        rows = [line((anonymous(s), p, anonymous(o), anonymous(g))) for s, p, o, g in self._mentions[label]]
-        return self._hash("".join(sorted(rows)))
+        rows = [
+            line(
+                (
+                    s if s[0] != "_" else "_:a" if s == label else "_:z",
+                    p,
+                    o if o[0] != "_" else "_:a" if o == label else "_:z",
+                    g if not g or g[0] != "_" else "_:a" if g == label else "_:z",
+                )
+            )
+            for s, p, o, g in self._mentions[label]
+        ]
+        rows.sort()
+        return self._hash("".join(rows))
 
     def _hash_related(self, related: str, quad: Quad, issuer: _Issuer, position: str) -> str:
         """4.7: one neighbour, by the best name it has so far."""

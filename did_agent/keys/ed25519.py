@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_ed25519_pk_to_curve25519
+from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_ed25519_pk_to_curve25519, crypto_sign_open
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey as _SigningKey
-from nacl.signing import VerifyKey as _VerifyKey
 
 from did_agent.errors import BadKey, BadSignature
 
@@ -44,7 +43,7 @@ class PublicKey:
         if len(signature) != SIGNATURE_BYTES:
             raise BadSignature("an Ed25519 signature has 64 bytes")
         try:
-            _VerifyKey(self.raw).verify(message, signature)
+            crypto_sign_open(signature + message, self.raw)
         except (CryptoError, ValueError, TypeError) as error:
             raise BadSignature("the Ed25519 signature does not verify") from error
 

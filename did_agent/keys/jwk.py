@@ -71,17 +71,6 @@ def parse_private_jwk(jwk: object) -> SigningKey:
     return key
 
 
-def parse_ed25519_jwk(jwk: object) -> ed25519.SigningKey:
-    """Return the signing key of a private Ed25519 JWK, the kind that parties and agents hold.
-
-    Raises: BadKey.
-    """
-    key = parse_private_jwk(jwk)
-    if not isinstance(key, ed25519.SigningKey):
-        raise BadKey("not an Ed25519 JWK")
-    return key
-
-
 def _kind(jwk: Mapping[object, object]) -> KeyKind:
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if not isinstance(kty, str) or not isinstance(crv, str) or (kty, crv) not in _KINDS:

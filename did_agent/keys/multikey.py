@@ -14,6 +14,17 @@ _PUBLIC: Final[dict[bytes, KeyKind]] = {b"\xed\x01": "Ed25519", b"\x80\x24": "P-
 _SECRET: Final[dict[bytes, KeyKind]] = {b"\x80\x26": "Ed25519", b"\x86\x26": "P-256", b"\x87\x26": "P-384"}
 _X25519_PUBLIC: Final = b"\xec\x01"
 _PREFIX: Final = 2  # bytes of each of these multicodec varints
+_FIELD: Final = 2**255 - 19
+# u of the points of small order on Curve25519 and its twist, reduced; agreement with them yields a known secret.
+_SMALL_ORDER: Final = frozenset(
+    {
+        0,
+        1,
+        _FIELD - 1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    }
+)
 _LENGTHS: Final[dict[KeyKind, int]] = {"Ed25519": 32, "P-256": 33, "P-384": 49}
 
 
@@ -30,7 +41,7 @@ def encode_multikey(key: PublicKey) -> str:
 def parse_multikey(text: str) -> PublicKey:
     """Return the key of a `publicKeyMultibase`; base58btc alone, in its one canonical text.
 
-    Raises: BadKey with one of the sentences of `KEY_ERRORS` as detail.
+    Raises: BadKey, with `UNSUPPORTED_TYPE` or `WRONG_LENGTH` as detail where it is that.
     """
     raw = _decode(text)
     kind = _PUBLIC.get(raw[:_PREFIX])
@@ -131,9 +142,19 @@ def parse_x25519(text: str) -> bytes:
         raise BadKey(UNSUPPORTED_TYPE)
     if len(raw) != _PREFIX + ed25519.KEY_BYTES:
         raise BadKey(WRONG_LENGTH)
-    if not any(raw[_PREFIX:]):
-        raise BadKey("the X25519 key is of small order")
+    # RFC 7748 masks the highest bit and reduces: without this one key had several texts (VCX-12).
+    coordinate = int.from_bytes(raw[_PREFIX:], "little")
+    if coordinate >= _FIELD or coordinate in _SMALL_ORDER:
+        raise BadKey("the X25519 key is not canonical or of small order")
     return raw[_PREFIX:]
+
+
+def is_x25519(text: str) -> bool:
+    """Say whether a Multikey names an X25519 key, valid or not.
+
+    Raises: BadKey when it is no Multikey.
+    """
+    return _decode(text).startswith(_X25519_PUBLIC)
 
 
 UNSUPPORTED_TYPE: Final = "a key type that is not supported"

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from did_agent.credential.chain import verify_chain
+from did_agent.credential.known import KnownCredentials
 from did_agent.credential.status import StatusEntry, VerifiedStatusList, is_set
 from did_agent.errors import (
     BadPresentation,
@@ -31,9 +32,12 @@ MAX_JTI_LIFETIME: Final = 60  # seconds of a vp+jwt where no challenge of ours i
 FUTURE_SKEW: Final = timedelta(seconds=60)  # how far the holder's clock may be ahead of ours
 
 
-def ask(raw: str | bytes | Mapping[str, object], expected: Expected) -> Asked:
+def ask(
+    raw: str | bytes | Mapping[str, object], expected: Expected, *, known: KnownCredentials | None = None
+) -> Asked:
     """Return the presentation as far as it can be believed offline; nothing is fetched.
 
+    `known` spares verifying a credential's signature twice; a presentation's own proof is never remembered.
     Raises: Malformed and VerificationError leaves; see `read_presentation`, OFFLINE_CHECKS and `verify_chain`.
     """
     signed = read_presentation(raw, expected)
@@ -47,6 +51,7 @@ def ask(raw: str | bytes | Mapping[str, object], expected: Expected) -> Asked:
         now=expected.now,
         trusted=expected.trusted,
         max_depth=expected.max_depth,
+        known=known,
     )
     return Asked(signed=signed, expected=expected, chain=chain)
 

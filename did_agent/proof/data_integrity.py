@@ -13,7 +13,7 @@ from did_agent.did.resolve import NO_DOCUMENTS, Documents, method_key
 from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.errors import BadProof, Expired, NotYetValid, WrongAudience, WrongChallenge, WrongPurpose
 from did_agent.keys.public import SigningKey
-from did_agent.proof.cryptosuite import find_suite
+from did_agent.proof.cryptosuite import Cryptosuite, find_suite
 
 DEFAULT_SUITE: Final = "eddsa-jcs-2022"
 MAX_FUTURE: Final = timedelta(minutes=5)  # how far ahead of us a signer's clock may run
@@ -41,7 +41,7 @@ def add_proof(
     purpose: Relationship,
     created: datetime,
     verification_method: str,
-    cryptosuite: str = DEFAULT_SUITE,
+    cryptosuite: str | Cryptosuite = DEFAULT_SUITE,
     challenge: str | None = None,
     domain: str | None = None,
     expires: datetime | None = None,
@@ -53,10 +53,11 @@ def add_proof(
     """
     if "proof" in document:
         raise BadProof("the document is already secured")
-    proof = _options(document, cryptosuite, verification_method, purpose, created)
+    suite = find_suite(cryptosuite) if isinstance(cryptosuite, str) else cryptosuite
+    proof = _options(document, suite.name, verification_method, purpose, created)
     optional = {"challenge": challenge, "domain": domain, "expires": expires and format_timestamp(expires)}
     proof.update({name: value for name, value in optional.items() if value is not None})
-    proof["proofValue"] = find_suite(cryptosuite).sign(document, proof, key)
+    proof["proofValue"] = suite.sign(document, proof, key)
     return {**document, "proof": proof}
 
 

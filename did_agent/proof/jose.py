@@ -18,6 +18,7 @@ MAX_HEADER: Final = 2_048  # bytes of the JOSE header, decoded
 
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _KID: Final = re.compile(r"[A-Za-z0-9._~:#/-]{1,128}")
+_DID_URL: Final = re.compile(r"did:[A-Za-z0-9._~:#/?=&%-]{1,2000}")  # a did:jwk holds its whole key, twice
 # Keys come from configuration or from the DID, never from the token (TOK-02); no extensions (TOK-04).
 _FORBIDDEN: Final = frozenset({"jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256", "crit", "b64", "zip", "enc"})
 # A tuple, since a set cannot be asked for a list, which `alg` may be.
@@ -39,8 +40,8 @@ class UnverifiedJWS:
         return str(self.header.get("typ", "")).lower().removeprefix("application/")
 
 
-def parse_compact(token: str, *, max_bytes: int = MAX_TOKEN) -> UnverifiedJWS:
-    """Return the parts of a compact JWS.
+def parse_compact(token: str, *, max_bytes: int = MAX_TOKEN, names_did: bool = False) -> UnverifiedJWS:
+    """Return the parts of a compact JWS; with `names_did` its `kid` may be as long as a DID URL is.
 
     Raises: BadJOSE, TooLarge, WrongAlgorithm.
     """
@@ -56,7 +57,7 @@ def parse_compact(token: str, *, max_bytes: int = MAX_TOKEN) -> UnverifiedJWS:
         raise BadJOSE("a segment is not canonical base64url") from error
     except Malformed as error:
         raise BadJOSE(f"the JOSE header is not strict JSON: {error.code}") from error
-    _require_header(header)
+    _require_header(header, _DID_URL if names_did else _KID)
     return UnverifiedJWS(
         header=header, payload=payload, signing_input=f"{head}.{body}".encode("ascii"), signature=signature
     )
@@ -79,13 +80,13 @@ def sign_compact(header: Mapping[str, object], payload: Mapping[str, object], ke
     return f"{signing_input}.{base64url.encode(key.sign(signing_input.encode('ascii')))}"
 
 
-def _require_header(header: Mapping[str, object]) -> None:
+def _require_header(header: Mapping[str, object], kids: re.Pattern[str]) -> None:
     if _FORBIDDEN & header.keys():
         raise BadJOSE("the JOSE header carries a key, a link or an extension")
     if header.get("alg") not in _NAMES:
         raise WrongAlgorithm(f"alg is not one of {', '.join(_NAMES)}")
     if not isinstance(header.get("typ", ""), str):
         raise BadJOSE("typ is not a string")
-    kid = header.get("kid", "-")
-    if not isinstance(kid, str) or not _KID.fullmatch(kid):
+    kid = header.get("kid", "did:-")
+    if not isinstance(kid, str) or not kids.fullmatch(kid):
         raise BadJOSE("kid is not an opaque identifier")

@@ -63,12 +63,14 @@ def sign_jwt(claims: Mapping[str, object], *, typ: str, key: SigningKey, kid: st
     return sign_compact(header, claims, key)
 
 
-def unverified_jws(token: str, *, max_bytes: int = MAX_TOKEN) -> tuple[UnverifiedJWS, Mapping[str, object]]:
+def unverified_jws(
+    token: str, *, max_bytes: int = MAX_TOKEN, names_did: bool = False
+) -> tuple[UnverifiedJWS, Mapping[str, object]]:
     """Return a token's parts and claims before anything is believed, for routing alone.
 
     Raises: BadJOSE, TooLarge, WrongAlgorithm.
     """
-    jws = parse_compact(token, max_bytes=max_bytes)
+    jws = parse_compact(token, max_bytes=max_bytes, names_did=names_did)
     try:
         return jws, parse_object(jws.payload, max_bytes=max_bytes)
     except Malformed as error:

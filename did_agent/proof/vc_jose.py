@@ -56,7 +56,7 @@ def verify_secured(
     Raises: BadJOSE, TooLarge, WrongType, WrongAlgorithm, WrongKey, BadDID, BadSignature, WrongIssuer, Expired,
     NotYetValid, KeysUnavailable.
     """
-    jws, payload = unverified_jws(token, max_bytes=MAX_SECURED)
+    jws, payload = unverified_jws(token, max_bytes=MAX_SECURED, names_did=True)
     if jws.type != envelope:
         raise WrongType(f"typ is not {envelope}")
     if jws.header.get("cty", _CONTENT[envelope]) != _CONTENT[envelope]:
@@ -65,7 +65,7 @@ def verify_secured(
     verify_signature(jws, key)
     _require_document(payload)
     _require_agreement(jws.header, payload, _OWNERS[envelope])
-    _require_current(payload, now)
+    require_current(payload, now)
     document = {name: value for name, value in payload.items() if name not in _CLAIMS}
     claims = {name: value for name, value in payload.items() if name in _CLAIMS}
     return VerifiedDocument(
@@ -101,16 +101,22 @@ def _require_agreement(header: Mapping[str, object], payload: Mapping[str, objec
         raise BadJOSE("sub is not the id of the credentialSubject")
 
 
-def _require_current(payload: Mapping[str, object], now: datetime) -> None:
-    """`iat`, `nbf` and `exp` speak of the signature; the document has a validity of its own (3.1.3)."""
+def require_current(claims: Mapping[str, object], now: datetime) -> None:
+    """Refuse signatures after and before their time; the document has a validity of its own (3.1.3).
+
+    Raises: BadJOSE, Expired, NotYetValid.
+    """
     seconds = numeric_date(now)
     for name in ("iat", "nbf", "exp"):
-        if type(payload.get(name, 0)) is not int:
+        moment = claims.get(name)
+        if moment is None:
+            continue
+        if isinstance(moment, bool) or not isinstance(moment, int):
             raise BadJOSE(f"{name} is not a whole number of seconds")
-    if "exp" in payload and seconds >= int(str(payload["exp"])) + SKEW:
-        raise Expired("the signature has expired")
-    if any(int(str(payload.get(name, 0))) > seconds + SKEW for name in ("iat", "nbf")):
-        raise NotYetValid("the signature is dated in the future")
+        if name == "exp" and seconds >= moment + SKEW:
+            raise Expired("the signature has expired")
+        if name != "exp" and moment > seconds + SKEW:
+            raise NotYetValid("the signature is dated in the future")
 
 
 def _id(value: object) -> object:

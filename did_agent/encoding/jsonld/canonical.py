@@ -8,6 +8,7 @@ from did_agent.encoding.jsonld import compiled
 from did_agent.encoding.jsonld.active import UnsupportedError
 from did_agent.encoding.rdf import Quad
 from did_agent.encoding.rdfc import canonicalize
+from did_agent.errors import DataLoss
 
 
 def canonical_nquads(document: Mapping[str, object], hash_name: str = "sha256") -> bytes:
@@ -37,4 +38,7 @@ def reference_dataset(document: Mapping[str, object]) -> Sequence[Quad]:
     # Loaded when needed: verifying needs it for documents out of the ordinary only.
     from did_agent.encoding.jsonld import reference
 
-    return reference.to_quads(reference.expand(document))
+    quads = reference.to_quads(reference.expand(document))
+    if not quads:
+        raise DataLoss("the document says nothing that could be signed")
+    return quads

@@ -18,6 +18,7 @@ from did_agent.encoding.jsonld.table import context_document
 from did_agent.errors import BadEncoding, DataLoss, TooComplex, UnknownContext
 
 _NATIVE: Final = frozenset({"@value", "@type", "@language", "@direction", "@index"})
+_NULL: Final = "\x00null"  # no JSON text that was read strictly and means something holds it
 _VALUE_TYPES: Final = (str, bool, int, float)
 
 
@@ -30,9 +31,8 @@ def expand(document: Mapping[str, object]) -> list[Any]:
     def refuse(name: object) -> None:
         raise DataLoss(f"the member {str(name)[:80]!r} has no meaning under the document's context")
 
-    _require_no_holes(document)
-    expanded: list[Any] = _call(jsonld.expand, document, on_property_dropped=refuse)
-    _require_absolute(expanded)
+    expanded: list[Any] = _call(jsonld.expand, _marked(document), on_property_dropped=refuse)
+    _require_signed(expanded)
     return expanded
 
 
@@ -108,40 +108,62 @@ def _graph(name: str) -> str:
     return "" if name == "@default" else name if name.startswith("_:") else rdf.iri(name)
 
 
-def _require_no_holes(value: object) -> None:
-    """Refuse nulls and empty arrays: they say nothing in RDF, so a signature would not notice them."""
-    waiting: list[tuple[object, bool]] = [(value, False)]
-    while waiting:
-        item, _ = waiting.pop()
-        if item is None or item == []:
-            raise DataLoss("a null or an empty array would not be signed")
-        if isinstance(item, dict):
-            waiting += [(member, False) for name, member in item.items() if name != "@context"]
-        elif isinstance(item, list):
-            waiting += [(member, False) for member in item]
+def _marked(value: object) -> Any:
+    """Return a document in which each null is `_NULL`: expansion would drop it without a word, outside of JSON literals."""
+    if isinstance(value, dict):
+        return {
+            name: member if member is not None and name == "@context" else _marked(member)
+            for name, member in value.items()
+        }
+    if isinstance(value, list):
+        return [_marked(member) for member in value]
+    return _NULL if value is None else value
 
 
-def _require_absolute(node: Any) -> None:
-    """Refuse relative `@id` and `@type`, which expansion keeps and RDF loses."""
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unmarked(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_unmarked(member) for member in value]
+    return None if value == _NULL else value
+
+
+def _require_signed(node: Any) -> None:
+    """Refuse what expansion keeps and RDF loses: relative names, nulls and empty arrays."""
     if isinstance(node, list):
         for item in node:
-            _require_absolute(item)
+            _require_signed(item)
     elif isinstance(node, dict):
         if "@value" in node:
             _require_value(node)
             return
         names = node.get("@type", [])
         for name in [*(names if isinstance(names, list) else [names]), *([node["@id"]] if "@id" in node else [])]:
-            if not isinstance(name, str) or ":" not in name:
-                raise DataLoss(f"{str(name)[:80]!r} is a relative name, which would not be signed")
+            _require_absolute(name)
         for name, value in node.items():
+            if not name.startswith("@"):
+                _require_absolute(name)
+            if value == [] and not name.startswith("@"):
+                raise DataLoss("an empty array would not be signed")
             if name not in ("@id", "@type"):
-                _require_absolute(value)
+                _require_signed(value)
 
 
-def _require_value(node: Mapping[str, Any]) -> None:
+def _require_absolute(name: object) -> None:
+    # PyLD drops a triple whose names are not absolute, without a word.
+    try:
+        if not isinstance(name, str) or not name.startswith("_:"):
+            rdf.iri(str(name))
+    except BadEncoding as error:
+        raise DataLoss(f"{str(name)[:80]!r} is a relative name, which would not be signed") from error
+
+
+def _require_value(node: dict[str, Any]) -> None:
     if node.get("@type") == "@json":
+        node["@value"] = _unmarked(node["@value"])
         canonicalize(node["@value"])
+    elif node["@value"] == _NULL:
+        raise DataLoss("a null would not be signed")
     elif not node.keys() <= _NATIVE or not isinstance(node["@value"], _VALUE_TYPES):
         raise DataLoss("a value object that would not be signed as it stands")
     elif "@direction" in node:
