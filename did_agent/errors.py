@@ -257,6 +257,11 @@ class StatusNotVerified(VerificationError):
     code = "status_not_verified"
 
 
+class SchemaViolated(VerificationError):
+    code = "schema_violated"
+    public = "The credential does not follow the schema it names."
+
+
 class ChainBroken(VerificationError):
     code = "chain_broken"
 

@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.http import is_loopback
+from did_agent.adapters.keystore import load_or_create_any_key, load_or_create_key
 from did_agent.adapters.outbox import Delivery
 from did_agent.adapters.sql import create_schema, open_database
 from did_agent.adapters.web import harden
 from did_agent.clock import Clock, system_clock
+from did_agent.errors import Misconfigured
+from did_agent.keys.public import KeyKind
 from issuer.adapters.news import BridgeNews
 from issuer.adapters.sql import SQLStore, metadata, outbox
 from issuer.api.routes import issuer_api
 from issuer.service import IssuerService
 from issuer.settings import IssuerSettings
+from issuer.vc_api.routes import VCIssuer, add_vc_api
+from issuer.vc_api.store import VCStore
 from verifier.composition import token_verifier
+
+KEY_KINDS: Final[tuple[KeyKind, ...]] = ("Ed25519", "P-256", "P-384")
 
 
 def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
@@ -51,8 +59,19 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
             await engine.dispose()
 
     app = issuer_api(service, verifier)
+    if settings.vc_api:
+        add_vc_api(app, _vc_issuer(settings, engine, clock))
     app.router.lifespan_context = lifespan
     return harden(app)
+
+
+def _vc_issuer(settings: IssuerSettings, engine: AsyncEngine, clock: Clock) -> VCIssuer:
+    if not is_loopback(settings.issuer_url):
+        raise Misconfigured("the VC-API has no authentication: it is offered on loopback only")
+    # Keys of its own, which no trust list names: nothing that is signed here opens a door.
+    folder = settings.data / "keys"
+    keys = [load_or_create_any_key(folder / f"vc-api-{kind.lower()}.jwk", kind) for kind in KEY_KINDS]
+    return VCIssuer(keys, VCStore(engine, metadata), url=settings.issuer_url, clock=clock)
 
 
 def party() -> Any:

@@ -17,6 +17,7 @@ class IssuerSettings(BaseSettings):
     issuer_url: str = "http://127.0.0.1:8401"
     bridge_url: str = "http://127.0.0.1:8400"
     ledger_url: str = "http://127.0.0.1:8402"
+    vc_api: bool = False  # the interop profile: no authentication, keys of its own, loopback alone
 
     @property
     def database(self) -> str:

@@ -25,7 +25,14 @@ USER_AGENT: Final = "did-agent"
 _PORTS: Final = (None, 443, 8443)
 _HOST: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-_JSON_TYPES: Final = ("application/json", "application/vc", "application/ld+json", "application/did+json")
+_JSON_TYPES: Final = (
+    "application/json",
+    "application/vc",
+    "application/ld+json",
+    "application/did",
+    "application/did+json",
+    "application/did+ld+json",
+)
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 # The only IPv6 block given out to hosts; `is_global` also lets site-local and IPv4-compatible addresses pass.
 _UNICAST: Final = ipaddress.ip_network("2000::/3")
@@ -77,14 +84,22 @@ class GuardedFetcher:
 
         Raises: PeerUnavailable when it cannot be had, Malformed when it cannot be read.
         """
+        return (await self.get_document(url))[0]
+
+    async def get_document(self, url: str, *, max_bytes: int = MAX_RESPONSE) -> tuple[Mapping[str, object], str]:
+        """Return the JSON object at `url`, and the Cache-Control that came with it.
+
+        Raises: PeerUnavailable when it cannot be had, Malformed when it cannot be read.
+        """
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT):
-                return parse_object(await self._get(url), max_bytes=MAX_RESPONSE, max_depth=MAX_DEPTH)
+                received, cache_control = await self._get(url, max_bytes)
+                return parse_object(received, max_bytes=max_bytes, max_depth=MAX_DEPTH), cache_control
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
             # The text of the failure stays here: it would tell a caller about our network (NET-09).
             raise PeerUnavailable(f"cannot fetch {url[:200]}: {type(error).__name__}") from error
 
-    async def _get(self, url: str) -> bytes:
+    async def _get(self, url: str, max_bytes: int) -> tuple[bytes, str]:
         target, headers, extensions = await self._pin(url)
         if self._client is None:
             self._client = _stranger_client()
@@ -99,9 +114,9 @@ class GuardedFetcher:
             received = bytearray()
             async for chunk in response.aiter_raw():
                 received += chunk
-                if len(received) > MAX_RESPONSE:
-                    raise PeerUnavailable(f"{url[:200]} is larger than {MAX_RESPONSE} bytes")
-        return bytes(received)
+                if len(received) > max_bytes:
+                    raise PeerUnavailable(f"{url[:200]} is larger than {max_bytes} bytes")
+            return bytes(received), response.headers.get("cache-control", "")
 
     async def _pin(self, url: str) -> tuple[str, dict[str, str], dict[str, str]]:
         """Return the URL with its checked address in place of the name, and what keeps the name for TLS and Host."""

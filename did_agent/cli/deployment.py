@@ -36,6 +36,7 @@ class Urls(BaseSettings):
     issuer_url: str = "http://127.0.0.1:8401"
     ledger_url: str = "http://127.0.0.1:8402"
     demo_url: str = "http://127.0.0.1:8405/mcp"
+    vc_api_url: str = "http://127.0.0.1:8406"
 
     @classmethod
     def on_ports_from(cls, base: int) -> Urls:
@@ -46,6 +47,7 @@ class Urls(BaseSettings):
             issuer_url=f"{host}:{base + 1}",
             ledger_url=f"{host}:{base + 2}",
             demo_url=f"{host}:{base + 5}/mcp",
+            vc_api_url=f"{host}:{base + 6}",
         )
 
     def environment(self) -> Mapping[str, str]:

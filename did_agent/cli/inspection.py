@@ -4,67 +4,143 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import IO, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any, Final
 
 import click
 
 from did_agent.agent import Agent
 from did_agent.cli.deployment import Deployment
+from did_agent.cli.examination import (
+    Step,
+    examine_credential,
+    examine_presentation,
+    examine_sd_jwt,
+    examine_status_token,
+    held,
+)
 from did_agent.cli.output import emit, grid, json_option
 from did_agent.clock import format_timestamp, system_clock
-from did_agent.credential.chain import DEFAULT_MAX_DEPTH, verify_chain
-from did_agent.credential.model import IDENTITY_TYPE, parse_capability_credential, parse_identity_credential
+from did_agent.credential.chain import DEFAULT_MAX_DEPTH, VerifiedChain, verify_chain
+from did_agent.credential.model import (
+    CAPABILITY_TYPE,
+    IDENTITY_TYPE,
+    parse_capability_credential,
+    parse_identity_credential,
+)
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.strict_json import parse_json
-from did_agent.errors import BadCredential, BadJOSE, WrongIssuer
+from did_agent.encoding.timestamp import parse_timestamp
+from did_agent.errors import BadCredential, BadJOSE, WrongChallenge, WrongIssuer
 from did_agent.presentation.model import Expected
 from did_agent.presentation.verify import ask
 from did_agent.proof.data_integrity import verify_proof
 from did_agent.proof.jwt import unverified_jws
+from did_agent.proof.vc_jose import MAX_SECURED
 
-MAX_FILE = 262_144  # bytes
-_DOTS = 2  # of a compact JWS
+MAX_FILE: Final = 262_144  # bytes
+MAX_DEPTH: Final = 64  # levels; strangers nest deeper than our own
+_DOTS: Final = 2  # of a compact JWS
 
 
 @click.command("verify")
 @click.argument("file", type=click.File("rb"))
 @click.option("--audience", help="For a presentation: whom it must be addressed to.")
+@click.option("--challenge", help="For a presentation: the challenge it must answer.")
+@click.option("--now", "moment", help="Judge as of this time, such as 2026-11-23T10:00:00Z, instead of now.")
 @json_option
 @click.pass_obj
-def verify_file(at: Deployment, file: IO[bytes], audience: str | None, as_json: bool) -> None:
-    """Check a credential, a list of delegated ones, or a presentation offline: all but revocation."""
+def verify_file(
+    at: Deployment, file: IO[bytes], audience: str | None, challenge: str | None, moment: str | None, as_json: bool
+) -> None:
+    """Check a credential, presentation, token or status list offline: all but revocation.
+
+    Capability and identity credentials are also held against the trust list of this machine; of everything else only
+    the tree of what held and what did not is told.
+    """
     raw = file.read(MAX_FILE + 1).strip()
-    trusted = TrustedIssuers.of(*at.trust.issuers)
+    now = system_clock() if moment is None else parse_timestamp(moment)
+    asking = Asking(audience=audience, challenge=challenge, now=now, trusted=TrustedIssuers.of(*at.trust.issuers))
     if raw[:1] not in (b"{", b"["):
-        found = _presentation(_ascii(raw), audience, trusted)
+        found, tree = _of_text(_printable(raw), asking)
     else:
-        content = parse_json(raw)
+        content = parse_json(raw, max_depth=MAX_DEPTH)
         documents: list[Any] = content if isinstance(content, list) else [content]
         if not documents or not all(isinstance(one, dict) for one in documents):
             raise BadCredential("a list must hold credentials")
-        found = _documents(documents, raw, audience, trusted)
-    lines = grid([(f"{key}:", _line(value)) for key, value in found.items()])
-    emit(found, as_json=as_json, text=f"verified (revocation was not looked up)\n{lines}")
+        found, tree = _of_documents(documents, raw.decode("utf-8", "replace"), asking)
+    _tell(found, tree, as_json=as_json)
 
 
-def _documents(
-    documents: list[dict[str, Any]], raw: bytes, audience: str | None, trusted: TrustedIssuers
-) -> dict[str, object]:
-    types = documents[0].get("type")
-    if isinstance(types, list) and "VerifiablePresentation" in types:
-        return _presentation(raw.decode(), audience, trusted)
-    return (
-        _identity(documents[0], trusted)
-        if types == IDENTITY_TYPE and len(documents) == 1
-        else _chain(documents, trusted)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What the command line demands."""
+
+    audience: str | None
+    challenge: str | None
+    now: datetime
+    trusted: TrustedIssuers
 
 
-def _chain(documents: list[dict[str, Any]], trusted: TrustedIssuers) -> dict[str, object]:
+def _tell(found: Mapping[str, object], tree: Step, *, as_json: bool) -> None:
+    failure = tree.failure
+    result = {"verified": failure is None, **found, "steps": [tree.to_json()]}
+    words = "not verified" if failure else "verified (revocation was not looked up)"
+    rows = grid([(f"{key}:", _line(value)) for key, value in found.items()]) if found else ""
+    emit(result, as_json=as_json, text="\n".join([words, *filter(None, [rows]), *tree.lines()]))
+    if failure is not None:
+        raise failure
+
+
+def _of_text(text: str, asking: Asking) -> tuple[Mapping[str, object], Step]:
+    if "~" in text:
+        return {}, examine_sd_jwt(text, audience=asking.audience, challenge=asking.challenge, now=asking.now)
+    jws, _ = unverified_jws(text, max_bytes=MAX_SECURED)
+    if jws.type in ("vc+jwt", "jwt", ""):
+        return {}, examine_credential(text, now=asking.now)
+    if jws.type == "statuslist+jwt":
+        return {}, examine_status_token(text, now=asking.now)
+    return _of_presentation(text, asking)
+
+
+def _of_documents(documents: list[dict[str, Any]], raw: str, asking: Asking) -> tuple[Mapping[str, object], Step]:
+    first = documents[0]
+    types = first.get("type")
+    named = types if isinstance(types, list) else [types]
+    if "VerifiablePresentation" in named or "EnvelopedVerifiablePresentation" in named:
+        return _of_presentation(raw, asking)
+    if types == IDENTITY_TYPE and len(documents) == 1:
+        return _identity(first, asking), examine_credential(first, now=asking.now)
+    if CAPABILITY_TYPE[-1] in named or len(documents) > 1:
+        found = _chain(documents, asking)
+        links = [examine_credential(one, now=asking.now, name=f"link {n}") for n, one in enumerate(documents, 1)]
+        return found, held("chain", "linked, narrower at every hop, from a trusted root", *links)
+    return {}, examine_credential(first, now=asking.now)
+
+
+def _of_presentation(raw: str, asking: Asking) -> tuple[Mapping[str, object], Step]:
+    if asking.audience is None:
+        raise click.UsageError("a presentation is addressed to somebody: say --audience")
+    tree, proven = examine_presentation(raw, challenge=asking.challenge, audience=asking.audience, now=asking.now)
+    if proven is not None and not any(CAPABILITY_TYPE[-1] in _types(one) for one in proven.credentials):
+        return {"holder": proven.holder, "credentials": [str(one.get("id")) for one in proven.credentials]}, tree
+    found, chain = _presentation(raw, asking)
+    return found, tree if chain is None else held("presentation", "", tree, held("chain", f"for {chain.principal}"))
+
+
+def _types(document: Mapping[str, object]) -> list[object]:
+    types = document.get("type")
+    return types if isinstance(types, list) else [types]
+
+
+def _chain(documents: list[dict[str, Any]], asking: Asking) -> dict[str, object]:
     # One delegated credential alone proves only who signed it, so it is a chain without its root: refused.
     leaf = parse_capability_credential(documents[0])
-    now = system_clock()
-    chain = verify_chain(documents, holder=leaf.subject, now=now, trusted=trusted, max_depth=DEFAULT_MAX_DEPTH)
+    chain = verify_chain(
+        documents, holder=leaf.subject, now=asking.now, trusted=asking.trusted, max_depth=DEFAULT_MAX_DEPTH
+    )
     until = format_timestamp(chain.valid_until)
     found: dict[str, object] = {"credential": leaf.id, "issuer": leaf.issuer, "subject": leaf.subject, "until": until}
     return (
@@ -72,35 +148,35 @@ def _chain(documents: list[dict[str, Any]], trusted: TrustedIssuers) -> dict[str
     )
 
 
-def _identity(document: dict[str, Any], trusted: TrustedIssuers) -> dict[str, object]:
-    held, now = parse_identity_credential(document), system_clock()
-    verified = verify_proof(document, expected_purpose="assertionMethod", now=now)
-    if verified.controller != held.issuer or verified.document["@context"] != document["@context"]:
-        raise WrongIssuer(f"{held.id} of {held.issuer} is not what {verified.controller} signed")
-    trusted.require(held.issuer)
-    held.period.require_current(now, f"credential {held.id}")
-    until = format_timestamp(held.period.end)
-    named = {"name": held.name, "sponsor": held.sponsor}
-    return {"credential": held.id, "issuer": held.issuer, "subject": held.subject, "until": until, **named}
+def _identity(document: dict[str, Any], asking: Asking) -> dict[str, object]:
+    found = parse_identity_credential(document)
+    verified = verify_proof(document, expected_purpose="assertionMethod", now=asking.now)
+    if verified.controller != found.issuer or verified.document["@context"] != document["@context"]:
+        raise WrongIssuer(f"{found.id} of {found.issuer} is not what {verified.controller} signed")
+    asking.trusted.require(found.issuer)
+    found.period.require_current(asking.now, f"credential {found.id}")
+    until = format_timestamp(found.period.end)
+    named = {"name": found.name, "sponsor": found.sponsor}
+    return {"credential": found.id, "issuer": found.issuer, "subject": found.subject, "until": until, **named}
 
 
-def _presentation(raw: str, audience: str | None, trusted: TrustedIssuers) -> dict[str, object]:
-    if audience is None:
-        raise click.UsageError("a presentation is addressed to somebody: say --audience")
+def _presentation(raw: str, asking: Asking) -> tuple[dict[str, object], VerifiedChain | None]:
     expected = Expected(
-        audience=frozenset({audience}),
-        now=system_clock(),
-        trusted=trusted,
+        audience=frozenset({str(asking.audience)}),
+        now=asking.now,
+        trusted=asking.trusted,
         max_depth=DEFAULT_MAX_DEPTH,
         challenge="jti",
     )
     asked = ask(raw, expected)
+    if asking.challenge is not None and asked.signed.challenge != asking.challenge:
+        raise WrongChallenge("the presentation answers another challenge")
     chain = asked.chain
-    return {"holder": asked.holder, "credentials": list(chain.credential_ids) if chain else []}
+    return {"holder": asked.holder, "credentials": list(chain.credential_ids) if chain else []}, chain
 
 
-def _ascii(raw: bytes) -> str:
-    if not raw.isascii() or raw.count(b".") != _DOTS:
+def _printable(raw: bytes) -> str:
+    if not raw.isascii() or not raw.strip() or (raw.count(b".") != _DOTS and b"~" not in raw):
         raise BadJOSE("neither JSON nor a signed token")
     return raw.decode("ascii")
 
@@ -132,6 +208,6 @@ def get(at: Deployment, agent: str, resource: str, scope: str | None, as_json: b
 @json_option
 def inspect(file: IO[bytes], as_json: bool) -> None:
     """Show what a token says; reads a file or - for standard input.  Nothing is verified."""
-    jws, claims = unverified_jws(_ascii(file.read(MAX_FILE).strip()))
+    jws, claims = unverified_jws(_printable(file.read(MAX_FILE).strip()))
     found = {"header": jws.header, "claims": claims}
     emit(found, as_json=as_json, text="not verified:\n" + json.dumps(found, indent=2))

@@ -20,12 +20,13 @@ from did_agent.cli.credentials import cred
 from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
 from did_agent.cli.inspection import token, verify_file
+from did_agent.cli.keys import did, key
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
 from did_agent.cli.up import asked_to_end, run_alone, running
 from did_agent.errors import DidAgentError, Misconfigured
 
 DEFAULT_PORT = 8_400
-_HIGHEST_BASE = 65_530  # the last party listens five ports above
+_HIGHEST_BASE = 65_529  # the last party listens six ports above
 
 
 class Commands(click.Group):
@@ -88,21 +89,23 @@ def init(at: Deployment, as_json: bool) -> None:
     show_default=True,
     help="First port; the parties take those above it.",
 )
+@click.option("--vc-api", is_flag=True, help="Offer the W3C VC-API too: for interop, without authentication.")
 @json_option
 @click.pass_obj
-def up(at: Deployment, folder: Path | None, port: int, as_json: bool) -> None:
+def up(at: Deployment, folder: Path | None, port: int, vc_api: bool, as_json: bool) -> None:
     """Run bridge, issuer, ledger and the demo MCP server until Ctrl-C."""
-    asyncio.run(_up(folder or at.data, port, as_json=as_json))
+    asyncio.run(_up(folder or at.data, port, vc_api=vc_api, as_json=as_json))
 
 
-async def _up(data: Path, port: int, *, as_json: bool) -> None:
+async def _up(data: Path, port: int, *, vc_api: bool, as_json: bool) -> None:
     asked = asked_to_end()
-    async with running(data, port) as deployment:
+    async with running(data, port, vc_api=vc_api) as deployment:
         if as_json:
             emit({"data": str(data), **deployment.urls.model_dump()}, as_json=True)
         say("did-agent is up. Stop with Ctrl-C.")
         for label, url in deployment.urls.model_dump().items():
-            say(f"  {label.removesuffix('_url'):8}{url}")
+            if vc_api or label != "vc_api_url":
+                say(f"  {label.removesuffix('_url'):8}{url}")
         say(f"  data    {data} (you are the operator: its key is in {data / 'keys'})")
         await asked.wait()
     say("stopped")
@@ -127,8 +130,9 @@ def _party_command(name: str, words: str) -> None:
 _party_command("bridge", "Run the bridge alone.")
 _party_command("issuer", "Run the issuer alone.")
 _party_command("ledger", "Run the ledger alone.")
+_party_command("vc-api", "Run the VC-API of verifier and holder alone.")
 _party_command("urban-bites", "Run the demo MCP server alone.")
-for group in (agent, cred, token, audit, resource, user, doctor):
+for group in (agent, cred, token, audit, resource, user, key, did, doctor):
     cli.add_command(group)
 cli.add_command(verify_file, "verify")
 

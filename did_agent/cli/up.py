@@ -18,8 +18,15 @@ from did_agent.errors import Misconfigured
 
 GROUP: Final = "did_agent.parties"
 DEMO: Final = "urban-bites"
+VC_API: Final = "vc-api"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_URL_OF: Final = {"bridge": "bridge_url", "issuer": "issuer_url", "ledger": "ledger_url", DEMO: "demo_url"}
+_URL_OF: Final = {
+    "bridge": "bridge_url",
+    "issuer": "issuer_url",
+    "ledger": "ledger_url",
+    DEMO: "demo_url",
+    VC_API: "vc_api_url",
+}
 
 
 def party(name: str) -> Any:
@@ -37,18 +44,21 @@ def party(name: str) -> Any:
 
 
 @asynccontextmanager
-async def running(data: Path, base_port: int) -> AsyncIterator[Deployment]:
+async def running(data: Path, base_port: int, *, vc_api: bool = False) -> AsyncIterator[Deployment]:
     """Run bridge, issuer, ledger and Urban Bites while the block runs, on ports from `base_port`.
 
+    With `vc_api` also the interop profile of issuer, verifier and holder, which has no authentication.
     Raises: Misconfigured, also naming a port that is taken.
     """
     from did_agent.adapters.party import listen, serving
 
     deployment = Deployment(urls=Urls.on_ports_from(base_port), data=data)
     initialise(data)
-    with contextlib.ExitStack() as stack, _environment(environment_of(deployment)):
+    with contextlib.ExitStack() as stack, _environment(environment_of(deployment, vc_api=vc_api)):
         apps = []
         for name, attribute in _URL_OF.items():
+            if name == VC_API and not vc_api:
+                continue
             location = urlsplit(getattr(deployment.urls, attribute))
             listener = listen(location.hostname or "", location.port or 0)
             stack.callback(listener.close)
@@ -58,9 +68,14 @@ async def running(data: Path, base_port: int) -> AsyncIterator[Deployment]:
             yield deployment
 
 
-def environment_of(deployment: Deployment) -> Mapping[str, str]:
+def environment_of(deployment: Deployment, *, vc_api: bool = False) -> Mapping[str, str]:
     """Return the settings that make parties part of a deployment."""
-    return {**deployment.urls.environment(), "DID_AGENT_DATA": str(deployment.data), "DID_AGENT_GUARD_NAME": DEMO}
+    return {
+        **deployment.urls.environment(),
+        "DID_AGENT_DATA": str(deployment.data),
+        "DID_AGENT_GUARD_NAME": DEMO,
+        "DID_AGENT_VC_API": "1" if vc_api else "0",
+    }
 
 
 async def run_alone(name: str, *, host: str | None) -> None:

@@ -1,34 +1,49 @@
-"""Bitstring Status List v1.0: encode, flip, publish, read; whatever cannot be read counts as not valid."""
+"""Bitstring Status List v1.0 as this product uses it: revocation and suspension, one bit each, closed schemas.
+
+Whatever cannot be read counts as not valid.  The whole standard, for credentials of others, is in `bitstring`.
+"""
 
 from __future__ import annotations
 
-import gzip
-import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from did_agent.clock import format_timestamp
-from did_agent.credential import closed
+from did_agent.credential import bitstring, closed
+from did_agent.credential.bitstring import MAX_LIST_BYTES, MAX_LIST_TEXT, MAX_TTL_MS, MIN_LIST_BYTES, parse_index
 from did_agent.credential.context import PLAIN_PROFILE
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.credential.validity import parse_period
-from did_agent.encoding import base64url
-from did_agent.errors import BadCredential, BadEncoding, WrongIssuer
+from did_agent.errors import BadCredential, StatusIndexOutOfRange, WrongIssuer
 from did_agent.proof.data_integrity import verify_proof
 
 Purpose = Literal["revocation", "suspension"]
 
 PURPOSES: Final[frozenset[str]] = frozenset({"revocation", "suspension"})
-MIN_LIST_BYTES: Final = 16_384  # 131,072 entries, so that one index says little about its holder (BSL 1.0, 6.1)
-MAX_LIST_BYTES: Final = 16_777_216  # after decompression; 348 KB of text can claim 256 MiB
-MAX_LIST_TEXT: Final = 2_097_152  # characters of `encodedList`
 MAX_ENTRIES: Final = 4  # status entries of one credential
-MAX_TTL_MS: Final = 300_000  # a cached list is never believed longer than this
+MAX_INDEX: Final = 9_999_999_999  # ten digits; no list is that long
 
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,9}")
+__all__ = [
+    "MAX_ENTRIES",
+    "MAX_INDEX",
+    "MAX_LIST_BYTES",
+    "MAX_LIST_TEXT",
+    "MAX_TTL_MS",
+    "MIN_LIST_BYTES",
+    "PURPOSES",
+    "Purpose",
+    "StatusEntry",
+    "VerifiedStatusList",
+    "build_status_list_credential",
+    "decode_list",
+    "encode_list",
+    "is_set",
+    "parse_status_entries",
+    "verify_status_list",
+    "with_bit",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +90,11 @@ def parse_status_entries(value: object) -> tuple[StatusEntry, ...]:
 
 
 def encode_list(bits: bytes) -> str:
-    """Return `encodedList`: multibase base64url of the gzipped bitstring."""
-    return "u" + base64url.encode(gzip.compress(bits, mtime=0))
+    """Return `encodedList`: multibase base64url of the gzipped bitstring.
+
+    Raises: BadCredential when no reader would take it.
+    """
+    return bitstring.encode(bits)
 
 
 def decode_list(text: object) -> bytes:
@@ -84,15 +102,7 @@ def decode_list(text: object) -> bytes:
 
     Raises: BadCredential.
     """
-    if not isinstance(text, str) or not text.startswith("u") or len(text) > MAX_LIST_TEXT:
-        raise BadCredential("encodedList is not multibase base64url, or too long")
-    unzip = zlib.decompressobj(wbits=31)
-    try:
-        bits = unzip.decompress(base64url.decode(text[1:]), MAX_LIST_BYTES + 1)
-    except (BadEncoding, zlib.error) as error:
-        raise BadCredential("encodedList is not canonical base64url of gzip") from error
-    if len(bits) > MAX_LIST_BYTES or not unzip.eof or unzip.unused_data:
-        raise BadCredential("encodedList is too large, cut off or followed by other data")
+    bits = bitstring.decode(text)
     if len(bits) < MIN_LIST_BYTES:
         raise BadCredential(f"the status list has fewer than {MIN_LIST_BYTES * 8} entries")
     return bits
@@ -103,9 +113,10 @@ def is_set(bits: bytes, index: int) -> bool:
 
     Raises: BadCredential when the list has no such index.
     """
-    if not 0 <= index < len(bits) * 8:
-        raise BadCredential(f"status list index {index} is outside the list")
-    return bool((bits[index >> 3] >> (7 - (index & 7))) & 1)
+    try:
+        return bitstring.value_at(bits, index) == 1
+    except StatusIndexOutOfRange as error:
+        raise BadCredential(f"status list index {index} is outside the list") from error
 
 
 def with_bit(bits: bytes, index: int, *, value: bool) -> bytes:
@@ -113,11 +124,7 @@ def with_bit(bits: bytes, index: int, *, value: bool) -> bytes:
 
     Raises: BadCredential when the list has no such index.
     """
-    if is_set(bits, index) == value:
-        return bits
-    changed = bytearray(bits)
-    changed[index >> 3] ^= 1 << (7 - (index & 7))
-    return bytes(changed)
+    return bits if is_set(bits, index) == value else bitstring.with_value(bits, index, int(value))
 
 
 def build_status_list_credential(
@@ -188,10 +195,10 @@ def _parse_entry(value: object) -> StatusEntry:
     url = closed.uri(entry["statusListCredential"], "statusListCredential")
     if "id" in entry and closed.uri(entry["id"], "status entry id") == url:
         raise BadCredential("a status entry has the id of its list")
-    index = entry["statusListIndex"]
-    if not isinstance(index, str) or not _INDEX.fullmatch(index):
-        raise BadCredential("statusListIndex is not a decimal string")
-    return StatusEntry(list_url=url, index=int(index), purpose=_purpose(entry["statusPurpose"]))
+    index = parse_index(entry["statusListIndex"])
+    if index > MAX_INDEX:
+        raise BadCredential("statusListIndex is larger than any list")
+    return StatusEntry(list_url=url, index=index, purpose=_purpose(entry["statusPurpose"]))
 
 
 def _purpose(value: object) -> Purpose:

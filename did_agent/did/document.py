@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.errors import BadDID, BadDIDDocument, BadKey, BadTimestamp, WrongKey
-from did_agent.keys.jwk import parse_public_jwk
+from did_agent.keys.jwk import PRIVATE_MEMBERS, parse_public_jwk
 from did_agent.keys.multikey import parse_multikey
 from did_agent.keys.public import PublicKey
 
@@ -22,12 +22,20 @@ SIGNATURE_RELATIONSHIPS: Final[tuple[Relationship, ...]] = (
     "capabilityInvocation",
     "capabilityDelegation",
 )
+RELATIONSHIPS: Final = (*SIGNATURE_RELATIONSHIPS, "keyAgreement")
 MAX_METHODS: Final = 64  # verification methods of one document
 MAX_DID: Final = 2_048  # characters (LIM)
 
 _DID: Final = re.compile(r"did:[a-z0-9]{1,32}:(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{2})+")
 _FRAGMENT: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]+")
-_PRIVATE: Final = frozenset({"secretKeyMultibase", "privateKeyMultibase", "privateKeyBase58", "privateKeyJwk"})
+_SECRET: Final = ("secretKey", "privateKey")  # how the names of members with private keys begin
+_MATERIAL: Final = ("publicKey", "blockchainAccountId", "ethereumAddress")  # and of those that name a public one
+_FORMS: Final[Mapping[str, str]] = {
+    "Multikey": "publicKeyMultibase",
+    "Ed25519VerificationKey2020": "publicKeyMultibase",
+    "JsonWebKey": "publicKeyJwk",
+    "JsonWebKey2020": "publicKeyJwk",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,60 +101,82 @@ def parse_did_document(source: Mapping[str, object], *, expected_id: str) -> DID
     """Return a fetched DID document as far as signatures need it (Controlled Identifiers 1.0, 3.3).
 
     Methods of key types that sign nothing here (agreement keys, unknown curves) are left out: a proof that names
-    one is refused as not listed.
+    one is refused as not listed.  A method written inside a relationship counts under that one alone.
     Raises: BadDIDDocument when the document is not about `expected_id`, repeats a method id or publishes a secret.
     """
     if source.get("id") != expected_id:
         raise BadDIDDocument("the document is about another identifier")
-    listed = list(_objects(source.get("verificationMethod", []), "verificationMethod"))
-    relationships: list[tuple[Relationship, tuple[str, ...]]] = []
-    for relationship in SIGNATURE_RELATIONSHIPS:
-        names: list[str] = []
-        for entry in _list(source.get(relationship, []), relationship):
-            if isinstance(entry, dict):
-                listed.append(entry)
-            named = entry.get("id") if isinstance(entry, dict) else entry
-            if not isinstance(named, str):
-                raise BadDIDDocument(f"an entry of {relationship} names no method")
-            names.append(_absolute(named, expected_id))
-        relationships.append((relationship, tuple(names)))
-    if len(listed) > MAX_METHODS:
+    shared = list(_objects(source.get("verificationMethod", []), "verificationMethod"))
+    within = {name: list(_entries(source.get(name, []), name)) for name in RELATIONSHIPS}
+    listed = [*shared, *(entry for entries in within.values() for entry in entries if isinstance(entry, Mapping))]
+    if len(listed) > MAX_METHODS or any(len(entries) > MAX_METHODS for entries in within.values()):
         raise BadDIDDocument(f"more than {MAX_METHODS} verification methods")
-    ids = [_absolute(str(entry.get("id")), expected_id) for entry in listed]
+    ids = [_id(entry, expected_id) for entry in listed]
     if len(set(ids)) != len(ids):
         raise BadDIDDocument("two verification methods have one id")
-    methods = tuple(found for entry in listed if (found := _method(entry, expected_id)) is not None)
-    return DIDDocument(id=expected_id, methods=methods, relationships=tuple(relationships), source=source)
+    _require_no_secret(listed)
+    sharing = frozenset(ids[: len(shared)])
+    return DIDDocument(
+        id=expected_id,
+        methods=tuple(found for entry in listed if (found := _method(entry, expected_id)) is not None),
+        relationships=tuple((name, _names(within[name], sharing, expected_id)) for name in SIGNATURE_RELATIONSHIPS),
+        source=source,
+    )
+
+
+def _names(entries: Iterable[str | Mapping[str, object]], sharing: frozenset[str], base: str) -> tuple[str, ...]:
+    """Return the methods of one relationship; what another one holds inside itself is not taken from there."""
+    named = (
+        _id(entry, base)
+        if isinstance(entry, Mapping)
+        else name
+        if (name := _absolute(entry, base)) in sharing
+        else None
+        for entry in entries
+    )
+    return tuple(name for name in named if name is not None)
+
+
+def _require_no_secret(methods: Iterable[Mapping[str, object]]) -> None:
+    for method in methods:
+        jwk = method.get("publicKeyJwk")
+        inside = PRIVATE_MEMBERS & jwk.keys() if isinstance(jwk, Mapping) else ()
+        if inside or any(name.startswith(_SECRET) for name in method):
+            raise BadDIDDocument("a verification method publishes its secret")
 
 
 def _method(entry: Mapping[str, object], base: str) -> VerificationMethod | None:
-    if _PRIVATE & entry.keys():
-        raise BadDIDDocument("a verification method publishes its secret")
-    if ("publicKeyJwk" in entry) == ("publicKeyMultibase" in entry):
-        return None  # neither is a form we do not know, both is forbidden
-    method_type, controller = entry.get("type"), entry.get("controller")
-    if not isinstance(controller, str) or not isinstance(entry.get("id"), str):
-        raise BadDIDDocument("a verification method lacks id or controller")
+    form = _FORMS.get(str(entry.get("type")))
+    if form is None or [name for name in entry if name.startswith(_MATERIAL)] != [form]:
+        return None  # a type that is not known, or not exactly its own one form: two forms may be two keys
+    controller = entry.get("controller")
+    if not isinstance(controller, str):
+        raise BadDIDDocument("a verification method lacks its controller")
     try:
-        if method_type in ("Multikey", "Ed25519VerificationKey2020"):
-            key = parse_multikey(str(entry.get("publicKeyMultibase")))
-        elif method_type in ("JsonWebKey", "JsonWebKey2020"):
-            key = parse_public_jwk(entry.get("publicKeyJwk"))
-        else:
-            return None
         ends = [parse_timestamp(entry[name]) for name in ("revoked", "expires") if name in entry]
+        key = parse_public_jwk(entry[form]) if form == "publicKeyJwk" else parse_multikey(_text(entry[form]))
     except BadKey:
         return None
     except BadTimestamp as error:
         raise BadDIDDocument("revoked or expires is not a timestamp") from error
-    if method_type == "Ed25519VerificationKey2020" and key.kind != "Ed25519":
+    if entry["type"] == "Ed25519VerificationKey2020" and key.kind != "Ed25519":
         return None
     return VerificationMethod(
-        id=_absolute(str(entry["id"]), base),
-        controller=_absolute(controller, base),
-        key=key,
-        ends=min(ends, default=None),
+        id=_id(entry, base), controller=_absolute(controller, base), key=key, ends=min(ends, default=None)
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise BadKey("a Multikey is a string")
+    return value
+
+
+def _id(entry: Mapping[str, object], base: str) -> str:
+    name = entry.get("id")
+    if not isinstance(name, str):
+        raise BadDIDDocument("a verification method lacks its id")
+    return _absolute(name, base)
 
 
 def _absolute(name: str, base: str) -> str:
@@ -157,6 +187,13 @@ def _list(value: object, where: str) -> list[object]:
     if not isinstance(value, list):
         raise BadDIDDocument(f"{where} is not an array")
     return value
+
+
+def _entries(value: object, where: str) -> Iterable[str | Mapping[str, object]]:
+    for entry in _list(value, where):
+        if not isinstance(entry, str | dict):
+            raise BadDIDDocument(f"an entry of {where} names no method")
+        yield entry
 
 
 def _objects(value: object, where: str) -> Iterable[Mapping[str, object]]:

@@ -8,7 +8,7 @@ from did_agent.did.document import SIGNATURE_RELATIONSHIPS, DIDDocument, Verific
 from did_agent.encoding import multibase
 from did_agent.errors import BadDID, BadEncoding, BadKey
 from did_agent.keys import ed25519
-from did_agent.keys.multikey import encode_multikey, encode_x25519, parse_multikey, parse_x25519
+from did_agent.keys.multikey import encode_multikey, encode_x25519, is_x25519, parse_multikey, parse_x25519
 from did_agent.keys.public import PublicKey
 
 PREFIX: Final = "did:key:"
@@ -59,7 +59,7 @@ def expand_did_key(did: object, *, key_agreement: bool = False) -> dict[str, obj
     """
     text = _identifier(did)
     document: dict[str, object] = {"@context": [CONTEXT], "id": did}
-    if text.startswith("z6LS"):
+    if is_x25519(text):
         parse_x25519(text)
         method_id, method = _multikey(str(did), text)
         return {**document, "verificationMethod": [method], "keyAgreement": [method_id]}

@@ -25,13 +25,15 @@ _CACHED_DOCUMENTS: Final = 4_096  # these documents never change; a point check 
 def resolve(did: object, documents: Documents = NO_DOCUMENTS) -> DIDDocument:
     """Return the document of a DID; those of did:web come from `documents`.
 
-    Raises: BadDID for other DID methods, KeysUnavailable when the document of a did:web was not brought.
+    Raises: BadDID for other DID methods and malformed identifiers, KeysUnavailable when the document of a did:web was
+    not brought.
     """
     if not isinstance(did, str):
         raise BadDID("a DID is a string")
     if did.startswith(web.PREFIX):
         found = documents.get(did)
         if found is None or found.id != did:
+            web.did_web_url(require_did(did), allow_loopback=True)  # retrying what cannot be one helps nobody
             raise KeysUnavailable("the document of the did:web is not at hand")
         return found
     return _self_contained(did)

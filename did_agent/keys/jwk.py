@@ -10,7 +10,7 @@ from did_agent.encoding.digest import sha256
 from did_agent.encoding.jcs import canonicalize
 from did_agent.errors import BadEncoding, BadKey
 from did_agent.keys import ed25519
-from did_agent.keys.multikey import secret_bytes, signing_key
+from did_agent.keys.multikey import secret_bytes, signing_key, x25519_key
 from did_agent.keys.public import ALGORITHMS, KeyKind, PublicKey, SigningKey
 
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -41,11 +41,29 @@ def parse_public_jwk(jwk: object) -> PublicKey:
     kind = _kind(jwk)
     if jwk.get("alg", ALGORITHMS[kind][0]) not in ALGORITHMS[kind] or jwk.get("use", "sig") != "sig":
         raise BadKey("the JWK is for another algorithm or use")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise BadKey("the JWK is not for verifying signatures")
     if kind == "Ed25519":
         return ed25519.PublicKey.from_bytes(_member(jwk, "x"))
     from did_agent.keys import ecdsa
 
     return ecdsa.PublicKey.from_point(kind, _member(jwk, "x"), _member(jwk, "y"))
+
+
+def require_agreement_jwk(jwk: object) -> None:
+    """Return if the JWK is a public key that two parties can agree on a secret with: X25519, P-256 or P-384.
+
+    Raises: BadKey.
+    """
+    if not isinstance(jwk, Mapping) or PRIVATE_MEMBERS & jwk.keys() or jwk.get("use", "enc") != "enc":
+        raise BadKey("not a public JWK for key agreement")
+    if (jwk.get("kty"), jwk.get("crv")) == ("OKP", "X25519"):
+        x25519_key(_member(jwk, "x"))
+    elif jwk.get("kty") == "EC":
+        parse_public_jwk({name: jwk.get(name) for name in ("kty", "crv", "x", "y")})
+    else:
+        raise BadKey("no key agreement with this kind of key")
 
 
 def thumbprint(key: PublicKey) -> str:

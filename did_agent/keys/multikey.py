@@ -140,13 +140,21 @@ def parse_x25519(text: str) -> bytes:
     raw = _decode(text)
     if not raw.startswith(_X25519_PUBLIC):
         raise BadKey(UNSUPPORTED_TYPE)
-    if len(raw) != _PREFIX + ed25519.KEY_BYTES:
+    return x25519_key(raw[_PREFIX:])
+
+
+def x25519_key(raw: bytes) -> bytes:
+    """Return the 32 bytes of an X25519 public key if they are one.
+
+    Raises: BadKey.
+    """
+    if len(raw) != ed25519.KEY_BYTES:
         raise BadKey(WRONG_LENGTH)
     # RFC 7748 masks the highest bit and reduces: without this one key had several texts (VCX-12).
-    coordinate = int.from_bytes(raw[_PREFIX:], "little")
+    coordinate = int.from_bytes(raw, "little")
     if coordinate >= _FIELD or coordinate in _SMALL_ORDER:
         raise BadKey("the X25519 key is not canonical or of small order")
-    return raw[_PREFIX:]
+    return raw
 
 
 def is_x25519(text: str) -> bool:

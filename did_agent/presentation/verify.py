@@ -32,9 +32,7 @@ MAX_JTI_LIFETIME: Final = 60  # seconds of a vp+jwt where no challenge of ours i
 FUTURE_SKEW: Final = timedelta(seconds=60)  # how far the holder's clock may be ahead of ours
 
 
-def ask(
-    raw: str | bytes | Mapping[str, object], expected: Expected, *, known: KnownCredentials | None = None
-) -> Asked:
+def ask(raw: str | bytes | Mapping[str, object], expected: Expected, *, known: KnownCredentials | None = None) -> Asked:
     """Return the presentation as far as it can be believed offline; nothing is fetched.
 
     `known` spares verifying a credential's signature twice; a presentation's own proof is never remembered.

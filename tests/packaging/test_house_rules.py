@@ -20,7 +20,7 @@ PARTIES = ("did_agent", "issuer", "bridge", "verifier", "ledger")
 MAX_FILE_LINES = 400
 # Lines of code without blank lines, comments and docstrings.  A capability may raise the number by what it needs;
 # between capabilities it only goes down.  10,600 was the road walked once, the rest is the credential core.
-MAX_CODE_LINES = 15_000
+MAX_CODE_LINES = 17_500
 BANNED_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|misc|manager)(_|$)")
 
 

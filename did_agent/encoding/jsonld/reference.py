@@ -109,7 +109,7 @@ def _graph(name: str) -> str:
 
 
 def _marked(value: object) -> Any:
-    """Return a document in which each null is `_NULL`: expansion would drop it without a word, outside of JSON literals."""
+    """Return a document with `_NULL` for each null, which expansion would drop without a word."""
     if isinstance(value, dict):
         return {
             name: member if member is not None and name == "@context" else _marked(member)
@@ -137,12 +137,11 @@ def _require_signed(node: Any) -> None:
         if "@value" in node:
             _require_value(node)
             return
-        names = node.get("@type", [])
-        for name in [*(names if isinstance(names, list) else [names]), *([node["@id"]] if "@id" in node else [])]:
+        types = node.get("@type", [])
+        names = [*(types if isinstance(types, list) else [types]), *(name for name in node if not name.startswith("@"))]
+        for name in [*names, *([node["@id"]] if "@id" in node else [])]:
             _require_absolute(name)
         for name, value in node.items():
-            if not name.startswith("@"):
-                _require_absolute(name)
             if value == [] and not name.startswith("@"):
                 raise DataLoss("an empty array would not be signed")
             if name not in ("@id", "@type"):
