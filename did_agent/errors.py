@@ -262,6 +262,16 @@ class SchemaViolated(VerificationError):
     public = "The credential does not follow the schema it names."
 
 
+class SchemaIndeterminate(VerificationError):
+    code = "schema_indeterminate"
+    public = "Nobody here can say whether the credential follows the schema it names."
+
+
+class RelatedResourceMismatch(VerificationError):
+    code = "related_resource_mismatch"
+    public = "A related resource is not the one that the credential was made with."
+
+
 class ChainBroken(VerificationError):
     code = "chain_broken"
 

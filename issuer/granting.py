@@ -13,6 +13,7 @@ from did_agent.credential.status import StatusEntry, build_status_list_credentia
 from did_agent.did.key import did_key
 from did_agent.errors import InvalidParameter, StateConflict
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.proof.data_integrity import DEFAULT_SUITE
 from issuer.model import Agent, Grant
 
 LIST_SIZE: Final = 131_072  # entries: the least that Bitstring Status List allows, for privacy in the herd
@@ -61,6 +62,7 @@ def grant_capabilities(  # a credential says many things
     max_depth: int,
     on_behalf_of: str | None,
     now: datetime,
+    cryptosuite: str = DEFAULT_SUITE,
 ) -> Grant:
     """Return a signed capability credential with a revocation and a suspension entry.
 
@@ -83,7 +85,7 @@ def grant_capabilities(  # a credential says many things
             StatusEntry(list_url=list_url(issuer_url, "suspension", list_number), index=index, purpose="suspension"),
         ),
     )
-    signed = issue(document, key, now=now)
+    signed = issue(document, key, now=now, cryptosuite=cryptosuite)
     return Grant(
         id=str(signed["id"]),
         agent_id=agent.agent_id,

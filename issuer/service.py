@@ -14,6 +14,7 @@ from did_agent.credential.status import Purpose
 from did_agent.did.key import did_key
 from did_agent.errors import BadGrant, DidAgentError, NotFound, StoreUnavailable
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.proof.data_integrity import DEFAULT_SUITE
 from issuer.enrolment import invite, prove_possession
 from issuer.granting import LIST_CAPACITY, grant_capabilities, identify, sign_list
 from issuer.model import ANNOUNCED, Agent, Change, Grant, NewAgent, Notice, Operator, next_state
@@ -109,6 +110,7 @@ class IssuerService:
         max_depth: int,
         on_behalf_of: str | None,
         by: Operator,
+        cryptosuite: str = DEFAULT_SUITE,
     ) -> Grant:
         """Grant capabilities to an active agent.
 
@@ -128,6 +130,7 @@ class IssuerService:
                     valid_seconds=valid_seconds,
                     max_depth=max_depth,
                     on_behalf_of=on_behalf_of,
+                    cryptosuite=cryptosuite,
                     now=now,
                 )
                 if await work.add_grant(grant):

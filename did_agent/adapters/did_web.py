@@ -30,7 +30,7 @@ MAX_DOCUMENTS: Final = 512  # kept; the oldest goes first
 MAX_DIDS: Final = 16  # of one call
 WINDOW: Final = timedelta(seconds=30)  # in which fetches are counted
 MAX_PER_HOST: Final = 32  # fetches from one host in a window: strangers name the paths
-MAX_FETCHES: Final = 256  # fetches in a window
+MAX_FETCHES: Final = 256  # fetches in a window; once strangers have spent it, what is not at hand means no
 
 _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 _UNCACHED: Final = re.compile(r"(?:^|[,\s])no-(?:store|cache)\b", re.IGNORECASE)

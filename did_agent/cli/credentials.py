@@ -30,24 +30,35 @@ def cred() -> None:
 @click.option("--tool", "tools", multiple=True, required=True, help="A tool the agent may call; repeat for more.")
 @click.option("--valid", "valid_seconds", default=86_400, show_default=True, help="Seconds it is valid.")
 @click.option("--max-depth", default=1, show_default=True, help="How often it may be handed on.")
+@click.option(
+    "--suite",
+    type=click.Choice(["eddsa-jcs-2022", "eddsa-rdfc-2022"]),
+    default="eddsa-jcs-2022",
+    show_default=True,
+    help="Cryptosuite of the proof; rdfc for readers that know JSON-LD alone.",
+)
 @json_option
 @click.pass_obj
 def issue(  # noqa: PLR0917  # options of one command
-    at: Deployment, agent: str, resource: str, tools: tuple[str, ...], valid_seconds: int, max_depth: int, as_json: bool
+    at: Deployment,
+    agent: str,
+    resource: str,
+    tools: tuple[str, ...],
+    valid_seconds: int,
+    max_depth: int,
+    suite: str,
+    as_json: bool,
 ) -> None:
     """Grant tools at a resource to an agent; kept in the wallet if its key is here."""
     capability = {"resource": [resource], "tools": {tool: {} for tool in tools}}
-    issued = asyncio.run(_issue(at, agent, capability, valid_seconds, max_depth))
+    options = {"valid_seconds": valid_seconds, "max_depth": max_depth, "cryptosuite": suite}
+    issued = asyncio.run(_issue(at, agent, capability, options))
     emit(issued, as_json=as_json, text=f"issued {issued['id']} until {issued['validUntil']}")
 
 
-async def _issue(
-    at: Deployment, name: str, capability: dict[str, Any], valid_seconds: int, max_depth: int
-) -> dict[str, Any]:
+async def _issue(at: Deployment, name: str, capability: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     found = await find_agent(at, name)
-    answer = await at.issuer.issue_credential(
-        found["agent_id"], capabilities=[capability], valid_seconds=valid_seconds, max_depth=max_depth
-    )
+    answer = await at.issuer.issue_credential(found["agent_id"], capabilities=[capability], **options)
     wallet = at.wallet
     if found["name"] in wallet.names():
         Agent.load(found["name"], path=wallet.path).add_credential(answer["credential"])

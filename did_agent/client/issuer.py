@@ -66,9 +66,15 @@ class IssuerClient:
         capabilities: Sequence[Mapping[str, Any]],
         valid_seconds: int = 86_400,
         max_depth: int = 1,
+        cryptosuite: str = "eddsa-jcs-2022",
     ) -> dict[str, Any]:
         """Grant capabilities to an agent; the answer holds the signed credential."""
-        body = {"capabilities": list(capabilities), "valid_seconds": valid_seconds, "max_depth": max_depth}
+        body = {
+            "capabilities": list(capabilities),
+            "valid_seconds": valid_seconds,
+            "max_depth": max_depth,
+            "cryptosuite": cryptosuite,
+        }
         return await self._send("POST", f"/agents/{segment(identifier)}/credentials", json=body)
 
     async def credentials(self, **filters: str) -> list[dict[str, Any]]:

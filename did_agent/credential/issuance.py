@@ -21,6 +21,7 @@ from did_agent.credential.status import StatusEntry
 from did_agent.did.key import did_key, verification_method
 from did_agent.errors import DepthExceeded, NotAttenuated, WrongKey
 from did_agent.keys.public import SigningKey
+from did_agent.proof.cryptosuite import default_suite
 from did_agent.proof.data_integrity import add_proof
 
 DEFAULT_SECONDS: Final = 86_400  # life of a root capability; every such credential has a status
@@ -86,16 +87,23 @@ def build_identity_credential(
     return _envelope(id, IDENTITY_TYPE, issuer, (valid_from, valid_until), agent, statuses)
 
 
-def issue(document: Mapping[str, object], key: SigningKey, *, now: datetime) -> dict[str, object]:
-    """Return `document` with the proof of its issuer (`eddsa-jcs-2022`, purpose `assertionMethod`).
+def issue(
+    document: Mapping[str, object], key: SigningKey, *, now: datetime, cryptosuite: str | None = None
+) -> dict[str, object]:
+    """Return `document` with the proof of its issuer, purpose `assertionMethod`; the JCS suite of its key by default.
 
-    Raises: WrongKey when `key` is not the key of the document's issuer.
+    Raises: WrongKey when `key` is not the key of the document's issuer or not one of the suite's.
     """
     issuer = did_key(key.public)
     if document.get("issuer") != issuer:
         raise WrongKey(f"{issuer} cannot sign as {document.get('issuer')}")
     return add_proof(
-        dict(document), key, purpose="assertionMethod", created=now, verification_method=verification_method(issuer)
+        dict(document),
+        key,
+        purpose="assertionMethod",
+        created=now,
+        verification_method=verification_method(issuer),
+        cryptosuite=cryptosuite or default_suite(key.public),
     )
 
 

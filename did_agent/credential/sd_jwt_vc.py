@@ -94,7 +94,7 @@ def unverified_method(text: str) -> str:
 
     Raises: BadJOSE, TooLarge, WrongAlgorithm.
     """
-    jws, _ = unverified_jws(parse_sd_jwt(text).issued, max_bytes=MAX_SD_JWT)
+    jws, _ = unverified_jws(parse_sd_jwt(text).issued, max_bytes=MAX_SD_JWT, names_did=True)
     if "kid" not in jws.header:
         raise BadJOSE("the SD-JWT VC names no verification method")
     return str(jws.header["kid"])
@@ -130,6 +130,7 @@ def verify_sd_jwt_vc(
         find_key=find_key,
         key_binding=key_binding,
         now=now,
+        names_did=True,
     )
     claims = verified.claims
     missing = ({"iss", "vct", "exp"} | required_claims) - claims.keys()

@@ -7,113 +7,129 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Final
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
 
-from did_agent.errors import (
-    BadCredential,
-    BadPresentation,
-    BadProof,
-    BadTimestamp,
-    DidAgentError,
-    Expired,
-    Malformed,
-    NotYetValid,
-)
+from did_agent.credential.context import CONTEXT_V2
+from did_agent.credential.identifier import is_url
+from did_agent.credential.moment import moment_of, parse_moment
+from did_agent.credential.related import parse_related_resources
+from did_agent.credential.validity import FUTURE_SKEW
+from did_agent.errors import BadCredential, BadPresentation, BadProof, DidAgentError, Expired, Malformed, NotYetValid
 
-CONTEXT_V2: Final = "https://www.w3.org/ns/credentials/v2"
 CONTEXT_V1: Final = "https://www.w3.org/2018/credentials/v1"
+MAX_CONTEXTS: Final = 10  # entries of `@context`
 MAX_LISTED: Final = 64  # entries of one property
+MAX_TYPES: Final = 32  # names in one `type`
+MAX_ENVELOPE: Final = 262_144  # characters of a `data:` URL
 
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|^`\\]+")
-# XML Schema dateTimeStamp (VCDM 2.0, A.2); a real calendar has the last word.
-_STAMP: Final = re.compile(
-    r"(-?(?:[1-9][0-9]{3,}|0[0-9]{3}))-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    r"T(?:([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.[0-9]+)?|(24:00:00)(?:\.0+)?)"
-    r"(Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)?"
+Enveloping = Literal["EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"]
+DateName = Literal["validFrom", "validUntil", "issuanceDate", "expirationDate"]
+
+_DATA_URL: Final = re.compile(
+    r"data:([a-z]{1,64}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})((?:;[^,;\x00-\x20\x7f]{1,128}){0,4}),([\x21-\x7e]+)"
 )
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,10}")  # shape of BCP 47
+_DIRECTIONS: Final = ("ltr", "rtl")
 _LANGUAGE_MEMBERS: Final = frozenset({"@value", "@language", "@direction"})
-_TYPED: Final = ("credentialStatus", "termsOfUse", "evidence", "refreshService")
-_OLD_DATES: Final = ("issuanceDate", "expirationDate")
-_NEW_DATES: Final = ("validFrom", "validUntil")
+_TYPED: Final = ("credentialStatus", "termsOfUse", "evidence", "refreshService", "credentialSchema")
+_DATES: Final[tuple[DateName, DateName]] = ("validFrom", "validUntil")
+_DATES_V1: Final[tuple[DateName, DateName]] = ("issuanceDate", "expirationDate")
+
+
+class Enveloped(NamedTuple):
+    """What a `data:` URL holds: a secured document in another form, not believed."""
+
+    media_type: str
+    payload: str
+    parameters: tuple[str, ...] = ()
+
+
+class DateFinding(NamedTuple):
+    """One end of a validity period, with the error that it makes at the moment asked for."""
+
+    name: DateName
+    value: object
+    error: DidAgentError | None
 
 
 def is_version_1(document: Mapping[str, object]) -> bool:
-    """Say whether a document is of VCDM 1.1, by its first context."""
+    """Tell whether a document is of VCDM 1.1, by its first context."""
     contexts = document.get("@context")
     return isinstance(contexts, list) and contexts[:1] == [CONTEXT_V1]
 
 
 def require_credential(document: Mapping[str, object]) -> None:
-    """Return when a document, without its proof, follows the model of a credential.
+    """Return when a document follows the model of a credential; of a proof only the shape is looked at.
 
-    Raises: BadCredential, BadTimestamp.
+    Raises: BadCredential, BadTimestamp, BadProof.
     """
-    _require_context(document, BadCredential)
-    _require_id(document, BadCredential)
-    _require_type(document, "VerifiableCredential", BadCredential)
+    _require_head(document, "VerifiableCredential", BadCredential)
     issuer_of(document)
-    _require_words(document)
-    if isinstance(document.get("issuer"), Mapping):
-        _require_words(_mapping(document["issuer"]))
-    _require_subject(document.get("credentialSubject"))
+    _require_subjects(document.get("credentialSubject"))
     _require_dates(document)
     for name in _TYPED:
         for entry in _objects(document, name):
             _require_typed(entry, name)
-    for entry in _objects(document, "credentialSchema"):
-        _require_typed(entry, "credentialSchema")
-        if not is_url(entry.get("id")):
-            raise BadCredential("credentialSchema has no id")
-    _require_related(document)
+    # Terms of 2.0; in 1.1 they mean what a context of the issuer says.
+    if not is_version_1(document):
+        _require_words(document)
+        _require_words(document["issuer"])
+        parse_related_resources(document)
+    if "proof" in document:
+        require_proof_shape(document["proof"])
 
 
 def require_presentation(document: Mapping[str, object]) -> None:
-    """Return when a document, without its proof, follows the model of a presentation (4.13).
+    """Return when a document, and each credential in it, follows its model (VCDM 2.0, 4.13).
 
-    Raises: BadPresentation.
+    An enveloped presentation is one by its form; what it holds is for whoever opens it.
+    Raises: BadPresentation, BadCredential, BadTimestamp, BadProof.
     """
-    _require_context(document, BadPresentation)
-    _require_id(document, BadPresentation)
-    _require_type(document, "VerifiablePresentation", BadPresentation)
-    if "holder" in document:
-        holder_of(document)
-    value = document.get("verifiableCredential", [])
-    for entry in value if isinstance(value, list) else [value]:
-        if not isinstance(entry, dict):
-            raise BadPresentation("verifiableCredential holds something that is not an object")
-        types = entry.get("type")
-        named = types if isinstance(types, list) else [types]
-        if "EnvelopedVerifiableCredential" in named:
-            require_enveloped(entry)
-        elif "VerifiableCredential" not in named:
-            raise BadPresentation("verifiableCredential holds something that is not a credential")
+    if _is_enveloped(document, "EnvelopedVerifiablePresentation"):
+        parse_enveloped(document, "EnvelopedVerifiablePresentation")
+        return
+    _require_head(document, "VerifiablePresentation", BadPresentation)
+    holder_of(document)
+    for entry in _objects(document, "verifiableCredential", BadPresentation):
+        if _is_enveloped(entry, "EnvelopedVerifiableCredential"):
+            parse_enveloped(entry, "EnvelopedVerifiableCredential")
+        else:
+            require_credential(entry)
+    if "proof" in document:
+        require_proof_shape(document["proof"])
 
 
-def require_enveloped(entry: Mapping[str, object]) -> None:
-    """Return when an object stands for an enveloped credential (4.13.1).
+def parse_enveloped(document: Mapping[str, object], kind: Enveloping) -> Enveloped:
+    """Return what an enveloped credential or presentation holds: media type and payload (VCDM 2.0, 4.13.1, 4.13.2).
 
-    Raises: BadPresentation.
+    Raises: BadCredential or BadPresentation, as `kind` says.
     """
-    contexts, identifier = entry.get("@context"), entry.get("id")
-    named = contexts if isinstance(contexts, list) else [contexts]
-    if CONTEXT_V2 not in named or entry.get("type") not in (
-        "EnvelopedVerifiableCredential",
-        ["EnvelopedVerifiableCredential"],
-    ):
-        raise BadPresentation("an enveloped credential has the context v2 and one type")
-    if not isinstance(identifier, str) or not identifier.startswith("data:") or "," not in identifier:
-        raise BadPresentation("an enveloped credential has a data: URL as its id")
+    error = BadCredential if kind == "EnvelopedVerifiableCredential" else BadPresentation
+    contexts, identifier = document.get("@context"), document.get("id")
+    first = contexts[0] if isinstance(contexts, list) and contexts else contexts
+    if first != CONTEXT_V2:
+        raise error("an enveloped document has the context of VCDM 2.0")
+    if document.get("type") not in (kind, [kind]):
+        raise error(f"the type of an enveloped document is {kind} alone")
+    if not isinstance(identifier, str) or len(identifier) > MAX_ENVELOPE:
+        raise error(f"the id of an enveloped document is not a URL of at most {MAX_ENVELOPE} characters")
+    found = _DATA_URL.fullmatch(identifier)
+    if found is None:
+        raise error("the id of an enveloped document is not a data: URL with media type and payload")
+    return Enveloped(found[1], found[3], tuple(found[2].split(";")[1:]))
 
 
 def require_proof_shape(value: object) -> None:
-    """Return when `proof` holds objects with a type (4.12).
+    """Return when `proof` holds one or more objects with a type (VCDM 2.0, 4.12).
 
     Raises: BadProof.
     """
     listed = value if isinstance(value, list) else [value]
-    if not listed or not all(isinstance(proof, dict) and isinstance(proof.get("type"), str) for proof in listed):
-        raise BadProof("proof holds something that is not an object with a type")
+    if not 0 < len(listed) <= MAX_LISTED:
+        raise BadProof(f"proof does not hold 1 to {MAX_LISTED} proofs")
+    if not all(isinstance(proof, dict) and _names(proof.get("type")) for proof in listed):
+        raise BadProof("a proof is not an object with a type")
 
 
 def issuer_of(document: Mapping[str, object]) -> str:
@@ -122,8 +138,8 @@ def issuer_of(document: Mapping[str, object]) -> str:
     Raises: BadCredential.
     """
     value = document.get("issuer")
-    issuer = value.get("id") if isinstance(value, Mapping) else value
-    if not isinstance(issuer, str) or not is_url(issuer):
+    issuer = value.get("id") if isinstance(value, dict) else value
+    if not is_url(issuer):
         raise BadCredential("issuer is neither a URL nor an object with one as its id")
     return issuer
 
@@ -136,147 +152,128 @@ def holder_of(document: Mapping[str, object]) -> str | None:
     if "holder" not in document:
         return None
     value = document["holder"]
-    holder = value.get("id") if isinstance(value, Mapping) else value
-    if not isinstance(holder, str) or not is_url(holder):
+    holder = value.get("id") if isinstance(value, dict) else value
+    if not is_url(holder):
         raise BadPresentation("holder is neither a URL nor an object with one as its id")
     return holder
 
 
-def validity(document: Mapping[str, object], now: datetime) -> Iterator[tuple[str, object, DidAgentError | None]]:
-    """Yield each date of the validity period, with the error it makes now (4.9; for 1.1: 4.6).
+def validity(document: Mapping[str, object], now: datetime) -> Iterator[DateFinding]:
+    """Yield a finding for each end of the validity period that is there (VCDM 2.0, 4.9; 1.1, 4.6).
 
     Raises: BadTimestamp.
     """
-    names = _OLD_DATES if is_version_1(document) else _NEW_DATES
-    for name in names:
-        if name not in document:
-            continue
-        moment = parse_stamp(document[name], zone_required=not is_version_1(document))
-        error: DidAgentError | None = None
-        if name == names[0] and moment > now:
-            error = NotYetValid(f"{name} is {document[name]}")
-        elif name == names[1] and moment <= now:
-            error = Expired(f"{name} was {document[name]}")
-        yield name, document[name], error
+    start, end = _dates_of(document)
+    if start in document:
+        begun = parse_moment(document[start], zone_required=not is_version_1(document)) <= moment_of(now + FUTURE_SKEW)
+        yield DateFinding(start, document[start], None if begun else NotYetValid(f"{start} has not come"))
+    if end in document:
+        over = parse_moment(document[end], zone_required=not is_version_1(document)) <= moment_of(now)
+        yield DateFinding(end, document[end], Expired(f"{end} has passed") if over else None)
 
 
-def parse_stamp(value: object, *, zone_required: bool = True) -> datetime:
-    """Return the moment of a dateTimeStamp; years outside what a calendar here can hold are the nearest end of it.
-
-    Raises: BadTimestamp.
-    """
-    match = _STAMP.fullmatch(value) if isinstance(value, str) and len(value) <= 64 else None
-    if match is None or (zone_required and match[8] is None):
-        raise BadTimestamp(f"{str(value)[:64]!r} is not a dateTimeStamp")
-    year = int(match[1])
-    hour, minute, second = (0, 0, 0) if match[7] else (int(match[4]), int(match[5]), int(match[6]))
-    try:
-        moment = datetime(
-            min(max(year, 1), 9999), int(match[2]), int(match[3]), hour, minute, second, tzinfo=_zone(match[8])
-        )
-        return (moment + timedelta(days=1) if match[7] else moment).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadTimestamp(f"{str(value)[:64]!r} is not in the calendar") from error
+# ---- members of both
 
 
-def is_url(value: object) -> bool:
-    """Say whether a value is an absolute URL."""
-    return isinstance(value, str) and _URL.fullmatch(value) is not None
-
-
-def _zone(text: str | None) -> timezone:
-    if text is None or text == "Z":
-        return UTC
-    sign = -1 if text[0] == "-" else 1
-    return timezone(sign * timedelta(hours=int(text[1:3]), minutes=int(text[4:6])))
-
-
-def _require_context(document: Mapping[str, object], error: type[Malformed]) -> None:
+def _require_head(document: Mapping[str, object], wanted: str, error: type[Malformed]) -> None:
     contexts = document.get("@context")
     if not isinstance(contexts, list) or not contexts or contexts[0] not in (CONTEXT_V2, CONTEXT_V1):
-        raise error("@context is not an array that begins with a credentials context")
-    if not all(isinstance(entry, dict) or is_url(entry) for entry in contexts) or len(contexts) > MAX_LISTED:
-        raise error("@context holds something that is neither a URL nor an object")
-
-
-def _require_id(document: Mapping[str, object], error: type[Malformed]) -> None:
+        raise error("@context is not an array that begins with a context of the data model")
+    if len(contexts) > MAX_CONTEXTS or not all(isinstance(entry, dict) or is_url(entry) for entry in contexts):
+        raise error(f"@context holds more than {MAX_CONTEXTS} entries, or one that is neither a URL nor an object")
     if "id" in document and not is_url(document["id"]):
         raise error("id is not one URL")
+    if wanted not in _names(document.get("type")):
+        raise error(f"type does not hold names, {wanted} among them")
 
 
-def _require_type(document: Mapping[str, object], wanted: str, error: type[Malformed]) -> None:
-    value = document.get("type")
-    types = value if isinstance(value, list) else [value]
-    if not types or not all(isinstance(name, str) and name for name in types) or wanted not in types:
-        raise error(f"type does not name {wanted}")
+def _names(value: object) -> Sequence[str]:
+    """Return the names in a `type`; none where one of them is not a name."""
+    listed = value if isinstance(value, list) else [value]
+    named = [name for name in listed if isinstance(name, str) and name]
+    return named if len(named) == len(listed) <= MAX_TYPES else []
 
 
-def _require_words(document: Mapping[str, object]) -> None:
-    for name in ("name", "description"):
-        value = document.get(name, "")
-        for word in value if isinstance(value, list) else [value]:
-            if isinstance(word, str):
-                continue
-            if not isinstance(word, dict) or not word.keys() <= _LANGUAGE_MEMBERS or "@value" not in word:
-                raise BadCredential(f"{name} is neither a string nor a language value")
-            if not all(isinstance(part, str) for part in word.values()):
-                raise BadCredential(f"{name} has a member that is not a string")
-
-
-def _require_subject(value: object) -> None:
-    subjects = value if isinstance(value, list) else [value]
-    if not subjects:
-        raise BadCredential("credentialSubject is empty")
-    for subject in subjects:
-        if not isinstance(subject, dict) or not subject:
-            raise BadCredential("credentialSubject holds something that is not an object with members")
-        if "id" in subject and not is_url(subject["id"]):
-            raise BadCredential("the id of a credentialSubject is not one URL")
-
-
-def _require_dates(document: Mapping[str, object]) -> None:
-    old = is_version_1(document)
-    wrong = _NEW_DATES if old else _OLD_DATES
-    if any(name in document for name in wrong):
-        raise BadCredential(f"{' and '.join(wrong)} belong to the other version of the data model")
-    if old and "issuanceDate" not in document:
-        raise BadCredential("issuanceDate is missing")
-    start, end = _OLD_DATES if old else _NEW_DATES
-    moments = {name: parse_stamp(document[name], zone_required=not old) for name in (start, end) if name in document}
-    if len(moments) == 2 and moments[end] < moments[start]:
-        raise BadCredential(f"{end} is before {start}")
-
-
-def _require_typed(entry: Mapping[str, object], where: str) -> None:
-    types = entry.get("type")
-    listed = types if isinstance(types, list) else [types]
-    if not listed or not all(isinstance(name, str) and name for name in listed):
-        raise BadCredential(f"{where} has no type")
-    if "id" in entry and not is_url(entry["id"]):
-        raise BadCredential(f"the id of {where} is not one URL")
-
-
-def _require_related(document: Mapping[str, object]) -> None:
-    seen: set[object] = set()
-    for entry in _objects(document, "relatedResource"):
-        if not is_url(entry.get("id")) or entry["id"] in seen:
-            raise BadCredential("relatedResource has no id, or one twice")
-        seen.add(entry["id"])
-        digests = [entry.get(name) for name in ("digestSRI", "digestMultibase") if name in entry]
-        if not digests or not all(isinstance(digest, str) and digest for digest in digests):
-            raise BadCredential("relatedResource has no digest")
-
-
-def _objects(document: Mapping[str, object], name: str) -> Sequence[Mapping[str, object]]:
+def _objects(
+    document: Mapping[str, object], name: str, error: type[Malformed] = BadCredential
+) -> Sequence[Mapping[str, object]]:
     if name not in document:
         return []
     value = document[name]
     listed = value if isinstance(value, list) else [value]
     found = [entry for entry in listed if isinstance(entry, dict)]
-    if not listed or len(found) != len(listed) or len(listed) > MAX_LISTED:
-        raise BadCredential(f"{name} holds something that is not an object")
+    # A presentation may say that it shows nothing; an empty array of anything else says nothing.
+    least = 0 if error is BadPresentation else 1
+    if not least <= len(listed) <= MAX_LISTED or len(found) != len(listed):
+        raise error(f"{name} does not hold objects, at most {MAX_LISTED}")
     return found
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
+def _is_enveloped(document: Mapping[str, object], kind: Enveloping) -> bool:
+    return kind in _names(document.get("type"))
+
+
+# ---- members of a credential
+
+
+def _require_subjects(value: object) -> None:
+    subjects = value if isinstance(value, list) else [value]
+    if not 0 < len(subjects) <= MAX_LISTED:
+        raise BadCredential(f"credentialSubject does not hold 1 to {MAX_LISTED} subjects")
+    for subject in subjects:
+        if not isinstance(subject, dict) or not subject:
+            raise BadCredential("a credentialSubject is not an object that says something")
+        if "id" in subject and not is_url(subject["id"]):
+            raise BadCredential("the id of a credentialSubject is not one URL")
+
+
+def _dates_of(document: Mapping[str, object]) -> tuple[DateName, DateName]:
+    return _DATES_V1 if is_version_1(document) else _DATES
+
+
+def _require_dates(document: Mapping[str, object]) -> None:
+    # A date under the other version's name would be read by some and passed over by others.
+    for name in _DATES if is_version_1(document) else _DATES_V1:
+        if name in document:
+            raise BadCredential(f"{name} belongs to the other version of the data model")
+    start, end = _dates_of(document)
+    if is_version_1(document) and start not in document:
+        raise BadCredential(f"{start} is missing")
+    zone_required = not is_version_1(document)
+    moments = [parse_moment(document[name], zone_required=zone_required) for name in (start, end) if name in document]
+    if len(moments) > 1 and moments[1] < moments[0]:
+        raise BadCredential(f"{end} is before {start}")
+
+
+def _require_typed(entry: Mapping[str, object], name: str) -> None:
+    if not _names(entry.get("type")):
+        raise BadCredential(f"{name} has no type")
+    if "id" in entry and not is_url(entry["id"]):
+        raise BadCredential(f"the id of {name} is not one URL")
+    if name == "credentialSchema" and "id" not in entry:
+        raise BadCredential("credentialSchema has no id")
+
+
+def _require_words(holder: object) -> None:
+    """Require `name` and `description` of a credential or its issuer to be text, or text in languages (11.1)."""
+    if not isinstance(holder, dict):
+        return
+    for name in ("name", "description"):
+        if name in holder:
+            value = holder[name]
+            words = value if isinstance(value, list) else [value]
+            if not 0 < len(words) <= MAX_LISTED or not all(_is_text(word) for word in words):
+                raise BadCredential(f"{name} is neither text nor text in languages")
+
+
+def _is_text(word: object) -> bool:
+    if not isinstance(word, dict):
+        return isinstance(word, str)
+    language, direction = word.get("@language", "en"), word.get("@direction", "ltr")
+    return (
+        word.keys() <= _LANGUAGE_MEMBERS
+        and isinstance(word.get("@value"), str)
+        and isinstance(language, str)
+        and _LANGUAGE.fullmatch(language) is not None
+        and direction in _DIRECTIONS
+    )

@@ -1,1 +1,1 @@
-"""Decentralized identifiers: did:key and its document."""
+"""Decentralized identifiers: did:key, did:jwk and did:web, their documents, and what a resolver answers."""

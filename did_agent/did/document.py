@@ -11,7 +11,7 @@ from typing import Final, Literal
 from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.errors import BadDID, BadDIDDocument, BadKey, BadTimestamp, WrongKey
 from did_agent.keys.jwk import PRIVATE_MEMBERS, parse_public_jwk
-from did_agent.keys.multikey import parse_multikey
+from did_agent.keys.multikey import parse_ed25519_base58, parse_multikey
 from did_agent.keys.public import PublicKey
 
 Relationship = Literal["authentication", "assertionMethod", "capabilityInvocation", "capabilityDelegation"]
@@ -33,6 +33,7 @@ _MATERIAL: Final = ("publicKey", "blockchainAccountId", "ethereumAddress")  # an
 _FORMS: Final[Mapping[str, str]] = {
     "Multikey": "publicKeyMultibase",
     "Ed25519VerificationKey2020": "publicKeyMultibase",
+    "Ed25519VerificationKey2018": "publicKeyBase58",
     "JsonWebKey": "publicKeyJwk",
     "JsonWebKey2020": "publicKeyJwk",
 }
@@ -154,22 +155,24 @@ def _method(entry: Mapping[str, object], base: str) -> VerificationMethod | None
         raise BadDIDDocument("a verification method lacks its controller")
     try:
         ends = [parse_timestamp(entry[name]) for name in ("revoked", "expires") if name in entry]
-        key = parse_public_jwk(entry[form]) if form == "publicKeyJwk" else parse_multikey(_text(entry[form]))
+        key = _key(form, entry[form])
     except BadKey:
         return None
     except BadTimestamp as error:
         raise BadDIDDocument("revoked or expires is not a timestamp") from error
-    if entry["type"] == "Ed25519VerificationKey2020" and key.kind != "Ed25519":
+    if str(entry["type"]).startswith("Ed25519") and key.kind != "Ed25519":
         return None
     return VerificationMethod(
         id=_id(entry, base), controller=_absolute(controller, base), key=key, ends=min(ends, default=None)
     )
 
 
-def _text(value: object) -> str:
+def _key(form: str, value: object) -> PublicKey:
+    if form == "publicKeyJwk":
+        return parse_public_jwk(value)
     if not isinstance(value, str):
-        raise BadKey("a Multikey is a string")
-    return value
+        raise BadKey(f"{form} is a string")
+    return parse_multikey(value) if form == "publicKeyMultibase" else parse_ed25519_base58(value)
 
 
 def _id(entry: Mapping[str, object], base: str) -> str:

@@ -63,6 +63,14 @@ def parse_multikey_bytes(raw: bytes) -> PublicKey:
     return public_key(kind, raw[_PREFIX:])
 
 
+def parse_ed25519_base58(text: str) -> PublicKey:
+    """Return the key of a `publicKeyBase58` of Ed25519VerificationKey2018: 32 bytes without a prefix.
+
+    Raises: BadKey.
+    """
+    return public_key("Ed25519", _decode("z" + text))
+
+
 def public_key(kind: KeyKind, raw: bytes) -> PublicKey:
     """Return the validated key of one kind.
 

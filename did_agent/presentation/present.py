@@ -13,6 +13,7 @@ from did_agent.credential.issuance import new_id
 from did_agent.did.key import did_key, verification_method
 from did_agent.keys.public import SigningKey
 from did_agent.presentation.form import PRESENTATION_TYPE, TYP
+from did_agent.proof.cryptosuite import default_suite
 from did_agent.proof.data_integrity import add_proof
 from did_agent.proof.jwt import sign_jwt
 
@@ -41,6 +42,7 @@ def present(
         purpose="authentication",
         created=now,
         verification_method=verification_method(holder),
+        cryptosuite=default_suite(key.public),
         challenge=challenge,
         domain=audience,
         expires=now + timedelta(seconds=lifetime),

@@ -159,6 +159,11 @@ SELECTIVE: Final = "ecdsa-sd-2023"
 CRYPTOSUITES: Final = frozenset(HASH_AND_SIGN) | {SELECTIVE}
 
 
+def default_suite(key: PublicKey) -> str:
+    """Return the suite that we issue with: what is read is byte for byte what was signed."""
+    return "eddsa-jcs-2022" if key.kind == "Ed25519" else "ecdsa-jcs-2019"
+
+
 def find_suite(name: object) -> Cryptosuite:
     """Return the suite of that name.
 

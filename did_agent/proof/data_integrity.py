@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,9 +13,11 @@ from did_agent.did.resolve import NO_DOCUMENTS, Documents, method_key
 from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.errors import BadProof, Expired, NotYetValid, WrongAudience, WrongChallenge, WrongPurpose
 from did_agent.keys.public import SigningKey
-from did_agent.proof.cryptosuite import Cryptosuite, find_suite
+from did_agent.proof.cryptosuite import HASH_AND_SIGN, Cryptosuite, find_suite
 
 DEFAULT_SUITE: Final = "eddsa-jcs-2022"
+# A tuple, since a set cannot be asked for a list, which `cryptosuite` may be.
+WHOLE_DOCUMENT: Final = tuple(HASH_AND_SIGN)  # suites that sign every member and let none be left out
 MAX_FUTURE: Final = timedelta(minutes=5)  # how far ahead of us a signer's clock may run
 MAX_PROOFS: Final = 4  # of one document (LIM)
 
@@ -93,11 +95,13 @@ def verify_proof(
     expected_purpose: Relationship,
     now: datetime,
     documents: Documents = NO_DOCUMENTS,
+    suites: Container[object] = WHOLE_DOCUMENT,
 ) -> VerifiedDocument:
     """Return what the one proof of a document secures (VC Data Integrity 1.0, 4.4).
 
-    Sets and chains are not part of this profile (VCX-06).  Who signed is `controller`; whether that is who had to
-    sign is the caller's question.
+    Sets and chains are not part of this profile (VCX-06), nor is selective disclosure unless `suites` says so: what a
+    holder may leave out could be the restriction that matters.  Who signed is `controller`; whether that is who had
+    to sign is the caller's question.
     Raises: BadProof, WrongPurpose, WrongKey, BadDID, BadSignature, Expired, NotYetValid, DataLoss, TooComplex,
     KeysUnavailable.
     """
@@ -106,6 +110,8 @@ def verify_proof(
         raise BadProof("exactly one proof object is expected")
     if "previousProof" in proof:
         raise BadProof("members of the proof are missing or unknown")
+    if proof.get("cryptosuite") not in suites:
+        raise BadProof("the proof's cryptosuite is not accepted here")
     document = {name: value for name, value in secured.items() if name != "proof"}
     return _verify_one(secured, document, proof, expected_purpose, now, documents)
 

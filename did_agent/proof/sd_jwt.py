@@ -15,12 +15,14 @@ from typing import Final, Literal
 from did_agent.clock import numeric_date
 from did_agent.encoding import base64url
 from did_agent.encoding.digest import sha256
+from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import (
     BadJOSE,
     BadSignature,
     Expired,
     HolderMismatch,
     InvalidParameter,
+    Malformed,
     NotYetValid,
     TooLarge,
     WrongAudience,
@@ -155,7 +157,7 @@ def present(
     """Return the presentation of `disclose` to one verifier, in answer to its nonce (RFC 9901, 7.2).
 
     Raises: InvalidParameter when a place does not exist, HolderMismatch when the token is bound to another key,
-    BadJOSE, TooLarge, TooDeep, WrongAlgorithm, BadSignature when the token is not what an issuer sends.
+    BadJOSE, TooLarge, TooDeep, BadSignature when the token is not what an issuer sends.
     """
     shown, claims = _select(sd_jwt, disclose)
     if public_jwk(_confirmed_key(claims)) != public_jwk(holder_key.public):
@@ -172,17 +174,19 @@ def verify_sd_jwt(
     key_binding: KeyBinding | WithoutKeyBinding,
     now: datetime,
     never_hidden: frozenset[str] = frozenset(),
+    names_did: bool = False,
 ) -> VerifiedSDJWT:
     """Return the claims of an SD-JWT as far as they are disclosed (RFC 9901, 7.1 and 7.3).
 
     `expected_types` are values of `typ`, lower case; `find_key` gets header and claims in sight and returns the
-    issuer's key, or raises.  `never_hidden` adds top-level claims to those that are never selectively disclosable.
+    issuer's key, or raises; with `names_did` its `kid` is a DID URL.  `never_hidden` adds top-level claims to those
+    that are never selectively disclosable.
     A claim that restricts the token may have been hidden and kept back: whoever needs one has to require it.
     Raises: BadJOSE, TooLarge, TooDeep, WrongType, WrongAlgorithm, BadKey, BadSignature, Expired, NotYetValid,
     HolderMismatch, WrongAudience, WrongChallenge.
     """
     unverified = parse_sd_jwt(text)
-    jws, payload = unverified_jws(unverified.issued, max_bytes=MAX_SD_JWT)
+    jws, payload = unverified_jws(unverified.issued, max_bytes=MAX_SD_JWT, names_did=names_did)
     if jws.type not in expected_types:
         raise WrongType(f"typ is not one of {', '.join(sorted(expected_types))}")
     verify_signature(jws, find_key(jws.header, payload))
@@ -240,8 +244,18 @@ def _read(sd_jwt: str) -> tuple[UnverifiedSDJWT, Revealed]:
     unverified = parse_sd_jwt(sd_jwt)
     if unverified.binding is not None:
         raise BadJOSE("an issuer's SD-JWT has no KB-JWT")
-    _, payload = unverified_jws(unverified.issued, max_bytes=MAX_SD_JWT)
-    return unverified, reveal(payload, unverified.disclosures)
+    return unverified, reveal(_payload(unverified.issued), unverified.disclosures)
+
+
+def _payload(issued: str) -> Mapping[str, object]:
+    # A holder looks up no key, so the header is not its question.
+    segments = issued.split(".")
+    if len(segments) != 3:
+        raise BadJOSE("not a compact JWS")
+    try:
+        return parse_object(base64url.decode(segments[1]))
+    except Malformed as error:
+        raise BadJOSE(f"the claims cannot be read: {error.code}") from error
 
 
 def _select(sd_jwt: str, disclose: Collection[str]) -> tuple[str, Mapping[str, object]]:

@@ -108,9 +108,9 @@ def require_current(claims: Mapping[str, object], now: datetime) -> None:
     """
     seconds = numeric_date(now)
     for name in ("iat", "nbf", "exp"):
-        moment = claims.get(name)
-        if moment is None:
+        if name not in claims:
             continue
+        moment = claims[name]
         if isinstance(moment, bool) or not isinstance(moment, int):
             raise BadJOSE(f"{name} is not a whole number of seconds")
         if name == "exp" and seconds >= moment + SKEW:

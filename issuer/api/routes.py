@@ -152,6 +152,7 @@ def routes(service: IssuerService) -> Sequence[Route]:  # noqa: C901, PLR0915  #
             valid_seconds=body.valid_seconds,
             max_depth=body.max_depth,
             on_behalf_of=body.on_behalf_of,
+            cryptosuite=body.cryptosuite,
             by=by,
         )
         return JSONResponse({"credential": grant.document}, status_code=201)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
@@ -45,6 +45,7 @@ class IssueCredential(_Closed):
     valid_seconds: StrictInt = 86_400
     max_depth: StrictInt = 1
     on_behalf_of: Text | None = None
+    cryptosuite: Literal["eddsa-jcs-2022", "eddsa-rdfc-2022"] = "eddsa-jcs-2022"
 
 
 def agent_out(agent: Agent) -> dict[str, object]:

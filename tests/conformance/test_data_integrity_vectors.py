@@ -47,7 +47,7 @@ def signed(folder: str, ending: str) -> Any:
     return json.loads(text(folder, f"signed{ending}.json"))
 
 
-@pytest.mark.parametrize(("folder", "ending", "keys"), SETS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("folder", "ending", "keys"), SETS, ids=str)
 def test_every_intermediate_value_is_reproduced(folder: str, ending: str, keys: str) -> None:
     secured = signed(folder, ending)
     document = {name: value for name, value in secured.items() if name != "proof"}
@@ -72,14 +72,14 @@ def test_every_intermediate_value_is_reproduced(folder: str, ending: str, keys: 
         assert suite.sign(document, options, key) == text(folder, f"sigBTC58{ending}.txt").strip()
 
 
-@pytest.mark.parametrize(("folder", "ending", "keys"), SETS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("folder", "ending", "keys"), SETS, ids=str)
 def test_a_changed_vector_is_refused(folder: str, ending: str, keys: str) -> None:
     for change in ({"validFrom": "2024-01-01T00:00:00Z"}, {"id": "urn:uuid:other"}, {"name": "Somebody"}):
         with pytest.raises(DidAgentError):
             verify_proof({**signed(folder, ending), **change}, expected_purpose="assertionMethod", now=NOW)
 
 
-@pytest.mark.parametrize(("folder", "ending", "keys"), SETS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("folder", "ending", "keys"), SETS, ids=str)
 def test_what_we_sign_with_the_vector_keys_verifies(folder: str, ending: str, keys: str) -> None:
     secured = signed(folder, ending)
     document = {name: value for name, value in secured.items() if name != "proof"}

@@ -20,13 +20,13 @@ START_SECONDS = 30
 
 
 def free_base() -> int:
-    """Return a base port whose five successors are free too."""
+    """Return a base port whose six successors are free too."""
     # Each test process begins elsewhere, so that two runs on one machine do not meet.
     first = 21_000 + os.getpid() % 700 * 10
     for base in range(first, first + 2_000, 10):
         sockets = []
         try:
-            for port in range(base, base + 6):
+            for port in range(base, base + 7):
                 probe = socket.socket()
                 sockets.append(probe)
                 probe.bind(("127.0.0.1", port))
@@ -46,6 +46,7 @@ class Up:
     data: Path
     base: int = field(default_factory=free_base)
     process: subprocess.Popen[str] | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -71,7 +72,7 @@ class Up:
         started_before = self.log().count("is up") if self.data.exists() else 0
         with (self.data.parent / f"{self.data.name}.log").open("a") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "up", "--data", str(self.data), "--port", str(self.base)],
+                [*COMMAND, "up", "--data", str(self.data), "--port", str(self.base), *self.options],
                 env=self.environment,
                 stdout=log,
                 stderr=log,

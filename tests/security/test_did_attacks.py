@@ -100,6 +100,8 @@ def test_the_honest_document_gives_its_key() -> None:
     assert key_in(document()) == MINE.public
     assert key_in(document(method("#k"), assertionMethod=["#k"])) == MINE.public
     assert key_in(document(..., verificationMethod=[], assertionMethod=[method()])) == MINE.public
+    old: dict[str, Any] = {"publicKeyMultibase": ..., "publicKeyBase58": multibase.encode_base58btc(MINE.public.raw)[1:]}
+    assert key_in(document(method(type="Ed25519VerificationKey2018", **old))) == MINE.public
     jwk: dict[str, Any] = {"type": "JsonWebKey", "publicKeyJwk": public_jwk(P256.public), "publicKeyMultibase": ...}
     assert key_in(document(method(**jwk))) == P256.public
 
@@ -265,6 +267,9 @@ def test_an_end_that_cannot_be_read_is_no_permission(value: object) -> None:
         {"publicKeyMultibase": encode_x25519(to_x25519(MINE.public))},
         {"publicKeyMultibase": multibase.encode_base58btc(b"\x80\x24\x02" + b"\xff" * 32)},
         {"publicKeyMultibase": None},
+        {"type": "Ed25519VerificationKey2018", "publicKeyMultibase": ..., "publicKeyBase58": "4" * 300},
+        {"type": "Ed25519VerificationKey2018", "publicKeyMultibase": ..., "publicKeyBase58": "1" * 32},
+        {"type": "Ed25519VerificationKey2018", "publicKeyMultibase": ..., "publicKeyBase58": [1]},
         {"publicKeyMultibase": [encode_multikey(MINE.public)]},
         {"type": "JsonWebKey", "publicKeyMultibase": ..., "publicKeyJwk": "x"},
         {"type": "JsonWebKey", "publicKeyMultibase": ..., "publicKeyJwk": {**public_jwk(P256.public), "crv": "P-384"}},

@@ -27,6 +27,7 @@ from did_agent.errors import (
 from did_agent.keys import ed25519
 from did_agent.keys.ecdsa import SigningKey
 from did_agent.keys.multikey import multikey_bytes
+from did_agent.proof.cryptosuite import CRYPTOSUITES
 from did_agent.proof.data_integrity import add_proof, verify_proof
 from did_agent.proof.selective import SelectiveDisclosure, _config_hash, _revealed, base_value, derive
 from did_agent.proof.selective_value import DerivedValue, parse_derived_value
@@ -115,7 +116,7 @@ def without_proof(secured: Document) -> Document:
 
 
 def verify(secured: Document) -> Any:
-    return verify_proof(secured, expected_purpose="assertionMethod", now=NOW).document
+    return verify_proof(secured, expected_purpose="assertionMethod", now=NOW, suites=CRYPTOSUITES).document
 
 
 def refused(secured: Document, *errors: type[DidAgentError]) -> None:
@@ -327,7 +328,7 @@ def test_another_issuer_cannot_take_over_a_proof() -> None:
     mandatory, _ = _revealed(without_proof(secured), value)
     digest = _config_hash(secured, other) + multikey_bytes(value.proof_key) + sha256("".join(mandatory).encode())
     taken = with_value({**secured, "proof": other}, signature=MALLORY.sign(digest))
-    found = verify_proof(taken, expected_purpose="assertionMethod", now=NOW)
+    found = verify_proof(taken, expected_purpose="assertionMethod", now=NOW, suites=CRYPTOSUITES)
     assert found.controller == did_key(MALLORY.public) != found.document["issuer"]
 
 

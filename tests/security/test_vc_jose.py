@@ -107,6 +107,7 @@ ATTACKS: dict[str, tuple[Callable[[], str], type[DidAgentError]]] = {
     "not yet": (lambda: forged({}, HONEST | {"nbf": SECONDS + 31}), NotYetValid),
     "from the future": (lambda: forged({}, HONEST | {"iat": SECONDS + 31}), NotYetValid),
     "exp as text": (lambda: forged({}, HONEST | {"exp": str(SECONDS + 60)}), BadJOSE),
+    "exp that is null": (lambda: forged({}, HONEST | {"exp": None}), BadJOSE),
     "exp as truth": (lambda: forged({}, HONEST | {"exp": True}), BadJOSE),
     "jwk in the header": (lambda: forged({"jwk": {"kty": "OKP"}}, HONEST), BadJOSE),
     "crit": (lambda: forged({"crit": []}, HONEST), BadJOSE),

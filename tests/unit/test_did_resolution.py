@@ -6,6 +6,8 @@ import json
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from did_agent.did.document import SIGNATURE_RELATIONSHIPS, parse_did_document
 from did_agent.did.jwk import did_jwk
@@ -13,6 +15,7 @@ from did_agent.did.key import did_key, verification_method
 from did_agent.did.resolution import NAMESPACE, PROBLEMS, ErrorCode, ResolutionResult, resolution_result
 from did_agent.did.resolve import resolve
 from did_agent.encoding import base64url, multibase
+from did_agent.errors import BadDIDDocument
 from did_agent.keys import ecdsa
 from did_agent.keys.ed25519 import SigningKey, to_x25519
 from did_agent.keys.jwk import public_jwk
@@ -271,3 +274,62 @@ def test_every_error_has_its_object_and_its_status() -> None:
 def test_a_deactivated_did_is_gone() -> None:
     gone = ResolutionResult(content={}, is_url=False, document_metadata={"deactivated": True})
     assert gone.http_status == 410
+
+
+PIECES = (
+    "did:",
+    "key:",
+    "jwk:",
+    "web:",
+    TEXT,
+    AGREEMENT,
+    "example.com",
+    "#",
+    "?",
+    "/",
+    "%3A",
+    "%",
+    ":",
+    "z",
+    "\n",
+    "é",
+)
+JSON = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.sampled_from((WEB, "#k", TEXT, "Multikey", "JsonWebKey", "sig"))
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                ("id", "type", "controller", "publicKeyMultibase", "publicKeyJwk", "kty", "crv", "x", "revoked")
+            ),
+            inner,
+            max_size=5,
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.dictionaries(st.text(max_size=5), JSON, max_size=2)
+)
+def test_no_question_is_a_crash(question: str, options: dict[str, Any]) -> None:
+    result = resolution_result(question, options=options)
+    assert (result.content is None) == (result.error is not None)
+    json.dumps([result.legacy(), result.resolution(), result.dereferencing()])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(("verificationMethod", "assertionMethod", "keyAgreement")), JSON | st.lists(JSON))
+)
+def test_no_document_is_a_crash(members: dict[str, Any]) -> None:
+    try:
+        parsed = parse_did_document({"id": WEB, **members}, expected_id=WEB)
+    except BadDIDDocument:
+        return
+    for name in (f"{WEB}#k", WEB):
+        assert resolution_result(name, documents={WEB: parsed}).http_status in (200, 404, 500)

@@ -176,6 +176,16 @@ def test_a_holder_cannot_present_with_a_key_that_is_not_named() -> None:
         show(issue(), "/name", key=P256)
 
 
+@pytest.mark.parametrize("text", ["a.b~", f"a.{base64url.encode(b'[]')}.c~", "a.!.c~", "a.b.c.d~"])
+def test_what_is_no_token_cannot_be_presented(text: str) -> None:
+    with pytest.raises(BadJOSE):
+        show(text)
+
+
+def test_a_kid_may_be_any_name() -> None:
+    assert verify(show(issue(kid="key-1"), "/name"), BINDING).header["kid"] == "key-1"
+
+
 def test_a_presentation_is_not_presented_again() -> None:
     with pytest.raises(BadJOSE):
         show(show(issue(), "/name"), "/name")

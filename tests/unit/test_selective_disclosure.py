@@ -11,7 +11,7 @@ from did_agent.did.key import did_key, verification_method
 from did_agent.encoding import cbor
 from did_agent.errors import BadEncoding, BadProof, DataLoss, TooComplex
 from did_agent.keys.ecdsa import SigningKey
-from did_agent.proof.cryptosuite import find_suite
+from did_agent.proof.cryptosuite import CRYPTOSUITES, find_suite
 from did_agent.proof.data_integrity import add_proof, verify_proof
 from did_agent.proof.json_pointer import has_value, parse_pointer, select
 from did_agent.proof.selective import SelectiveDisclosure, derive
@@ -62,7 +62,7 @@ def issue(document: Document, pointers: Any = None) -> Document:
 
 
 def shown(secured: Document, *pointers: str) -> Any:
-    return verify_proof(derive(secured, pointers), expected_purpose="assertionMethod", now=NOW).document
+    return verify_proof(derive(secured, pointers), expected_purpose="assertionMethod", now=NOW, suites=CRYPTOSUITES).document
 
 
 def mandatory(secured: Document) -> tuple[str, ...]:

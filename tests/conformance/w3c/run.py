@@ -206,9 +206,15 @@ def _reason(test: dict[str, Any]) -> str:
 
 
 def find_dids(issuer: str) -> dict[str, str]:
-    """Return the issuer's DID per kind of key."""
-    with urllib.request.urlopen(f"{issuer}/credentials/issuers", timeout=10) as answer:
-        return {entry["keyType"]: entry["id"] for entry in json.load(answer)["issuers"]}
+    """Return the issuer's DID per kind of key.
+
+    Raises: SystemExit when it does not answer.
+    """
+    try:
+        with urllib.request.urlopen(f"{issuer}/credentials/issuers", timeout=10) as answer:
+            return {entry["keyType"]: entry["id"] for entry in json.load(answer)["issuers"]}
+    except (OSError, ValueError, KeyError) as error:
+        raise SystemExit(f"no VC-API issuer at {issuer}: {error}") from error
 
 
 def show(result: Result) -> None:

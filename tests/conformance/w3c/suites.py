@@ -151,6 +151,13 @@ JOSE_COSE_EXCUSED = {
     "COSE Tests did-agent 35. COSE Presentation with Invalid Credentials": _NO_COSE,
 }
 
+DATA_MODEL_EXCUSED = {
+    # Neither a multihash, as Controlled Identifiers 1.0 (2.5) wants, nor of the context as it was published: the
+    # standard itself gives that digest as 59955ced….
+    "Advanced Concepts did-agent The value of the relatedResource property MUST be one or more objects of the "
+    "following form:": "the digests in the fixture are outdated",
+}
+
 _IMPLEMENTATIONS = {"vc-test-suite-implementations": "vc-test-suite-implementations"}
 _ASSERTIONS = {"data-integrity-test-suite-assertion": "data-integrity-test-suite-assertion"}
 
@@ -170,7 +177,12 @@ SUITES: Mapping[str, Suite] = {
         vectors="vc-di-ecdsa",
     ),
     "data-model": Suite(
-        repository="vc-data-model-2.0-test-suite", tests=65, configure=data_model, tls=True, packages=_IMPLEMENTATIONS
+        repository="vc-data-model-2.0-test-suite",
+        tests=65,
+        configure=data_model,
+        tls=True,
+        packages=_IMPLEMENTATIONS,
+        excused=DATA_MODEL_EXCUSED,
     ),
     "status": Suite(
         repository="vc-bitstring-status-list-test-suite",
