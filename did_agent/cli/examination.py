@@ -67,7 +67,10 @@ def failed(name: str, error: DidAgentError) -> Step:
 
 
 def examine_credential(secured: Mapping[str, object] | str, *, now: datetime, name: str = "credential") -> Step:
-    """Return what held of any credential, a status list included; status and schemas elsewhere are not looked up."""
+    """Return what held of any credential, a status list included; status and schemas elsewhere are not looked up.
+
+    Raises: Malformed leaves when its form cannot be read.
+    """
     form = _form(secured, "credential")
     try:
         asked = verification.ask(secured, now=now)
@@ -88,7 +91,10 @@ def examine_credential(secured: Mapping[str, object] | str, *, now: datetime, na
 def examine_presentation(
     secured: Mapping[str, object] | str, *, challenge: str | None, audience: str, now: datetime
 ) -> tuple[Step, ProvenPresentation | None]:
-    """Return what held of any presentation and of each credential in it."""
+    """Return what held of any presentation and of each credential in it.
+
+    Raises: Malformed leaves when its form cannot be read.
+    """
     form = _form(secured, "presentation")
     expected = ExpectedPresentation(challenge=challenge, domains=frozenset({audience}), now=now)
     try:
@@ -109,16 +115,14 @@ def examine_presentation(
 
 
 def _form(secured: Mapping[str, object] | str, role: Role) -> tuple[Step, ...]:
-    try:
-        unverified = read_secured(secured, role)
-        if unverified.document is None:
-            return (held("form", unverified.media_type),)
-        proofs = unverified.document.get("proof")
-        listed = proofs if isinstance(proofs, list) else [proofs]
-        suites = [str(proof.get("cryptosuite")) for proof in listed if isinstance(proof, dict)]
-        proof_methods(unverified.document)
-    except DidAgentError as error:
-        return (failed("form", error),)
+    """Say what the document is; what cannot even be read raises, and nothing is told of it."""
+    unverified = read_secured(secured, role)
+    if unverified.document is None:
+        return (held("form", unverified.media_type),)
+    proofs = unverified.document.get("proof")
+    listed = proofs if isinstance(proofs, list) else [proofs]
+    suites = [str(proof.get("cryptosuite")) for proof in listed if isinstance(proof, dict)]
+    proof_methods(unverified.document)
     return (held("form", f"{unverified.media_type} with {', '.join(suites)}"),)
 
 

@@ -1,1 +1,1 @@
-"""Ed25519 keys, as raw bytes, JWK and PEM."""
+"""Keys that sign: Ed25519, P-256 and P-384, as raw bytes, Multikey, JWK and PEM."""

@@ -17,12 +17,14 @@ from did_agent.errors import (
     BadPresentation,
     Expired,
     HolderMismatch,
+    KeysUnavailable,
     NotYetValid,
     Revoked,
     StatusUnavailable,
     Suspended,
     WrongAudience,
     WrongChallenge,
+    WrongKey,
 )
 from did_agent.presentation.form import read_presentation
 from did_agent.presentation.model import Asked, Expected, SignedPresentation, VerifiedPresentation
@@ -38,6 +40,15 @@ def ask(raw: str | bytes | Mapping[str, object], expected: Expected, *, known: K
     `known` spares verifying a credential's signature twice; a presentation's own proof is never remembered.
     Raises: Malformed and VerificationError leaves; see `read_presentation`, OFFLINE_CHECKS and `verify_chain`.
     """
+    try:
+        return _ask(raw, expected, known)
+    except KeysUnavailable as error:
+        # A did:web would have to be fetched for whoever names it; holders and delegators say their key themselves
+        # (VCX-13), so this is a refusal and nothing to be tried again.
+        raise WrongKey("a holder or delegator is named by a DID whose document is not at hand") from error
+
+
+def _ask(raw: str | bytes | Mapping[str, object], expected: Expected, known: KnownCredentials | None) -> Asked:
     signed = read_presentation(raw, expected)
     for check in OFFLINE_CHECKS:
         check(signed, expected)

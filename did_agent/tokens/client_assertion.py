@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, cast
 
 from did_agent.clock import numeric_date
+from did_agent.did.document import split_method_id
 from did_agent.did.key import did_key, parse_did_key, verification_method
 from did_agent.did.resolve import method_key
 from did_agent.encoding.timestamp import from_numeric_date
@@ -70,6 +71,8 @@ def _key_of_subject(header: Mapping[str, object], claims: Mapping[str, object]) 
     subject = claims.get("sub")
     key = parse_did_key(subject)
     method = header.get("kid", verification_method(str(subject)))
+    if split_method_id(method)[0] != subject:  # before it is resolved: a stranger's did:web is no outage of ours
+        raise WrongKey("kid names a key of another DID")
     controller, named = method_key(method, relationship="authentication")
     if controller != subject or named != key:
         raise WrongKey("kid names a key of another DID")

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from did_agent.adapters.web_input import Parameters, bearer, plain_app, read_json, read_query, request_id
 from did_agent.credential.capability import parse_bare_capability
 from did_agent.credential.context import capability_context_document
+from did_agent.credential.published_schema import published_bytes, published_schemas
 from did_agent.did.key import did_key
 from did_agent.encoding.digest import digest_uri
 from did_agent.errors import DidAgentError, InvalidParameter, NotFound, Unavailable
@@ -28,6 +29,8 @@ from verifier.service import Verifier, require_scope
 ADMIN: Final = "issuer:admin"
 READ: Final = "registry:read"
 PUBLIC: Final = "public"  # needs no token: anyone may read it, or the request proves itself
+SCHEMAS: Final = "https://w3id.org/did-agent/schemas"
+_CACHED: Final = {"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"}
 _PAGE: Final = 100  # rows of one answer
 _MAX_TARGET: Final = 256  # characters of a path that a refusal records; an identifier is never longer
 _COUNTING: Final = re.compile("[1-9][0-9]{0,5}")
@@ -195,6 +198,12 @@ def routes(service: IssuerService) -> Sequence[Route]:  # noqa: C901, PLR0915  #
     async def context(request: Request, _by: Operator) -> Response:
         return _cacheable(request, capability_context_document(), media_type="application/ld+json")
 
+    async def schema(request: Request, _by: Operator) -> Response:
+        url = f"{SCHEMAS}/{request.path_params['name']}/v1"
+        if url not in published_schemas():
+            raise NotFound("there is no such schema")
+        return Response(published_bytes(url), media_type="application/schema+json", headers=_CACHED)
+
     async def about(_request: Request, _by: Operator) -> Response:
         return JSONResponse({"did": did_key(service.key.public), "url": service.url})
 
@@ -220,6 +229,7 @@ def routes(service: IssuerService) -> Sequence[Route]:  # noqa: C901, PLR0915  #
         ("GET", "/registry/{identifier}", "registry.read", (READ,), standing),
         ("GET", "/status-lists/{purpose}/{number}", "status.read", (PUBLIC,), status_list),
         ("GET", "/contexts/capability/v1", "context.read", (PUBLIC,), context),
+        ("GET", "/schemas/{name}/v1", "schema.read", (PUBLIC,), schema),
         ("GET", "/.well-known/did-agent-issuer", "about", (PUBLIC,), about),
         ("GET", "/livez", "livez", (PUBLIC,), livez),
         ("GET", "/readyz", "readyz", (PUBLIC,), readyz),

@@ -18,6 +18,7 @@ from issuer.settings import IssuerSettings
 from ledger.settings import LedgerSettings
 from verifier.demo import DemoSettings
 from verifier.settings import VerifierSettings
+from verifier.vc_api.settings import VCSettings
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 SETTINGS: Mapping[str, type[BaseSettings]] = {
@@ -26,6 +27,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "ledger": LedgerSettings,
     "guard": VerifierSettings,
     "urban-bites": DemoSettings,
+    "vc-api": VCSettings,
 }
 
 

@@ -100,7 +100,10 @@ def test_the_honest_document_gives_its_key() -> None:
     assert key_in(document()) == MINE.public
     assert key_in(document(method("#k"), assertionMethod=["#k"])) == MINE.public
     assert key_in(document(..., verificationMethod=[], assertionMethod=[method()])) == MINE.public
-    old: dict[str, Any] = {"publicKeyMultibase": ..., "publicKeyBase58": multibase.encode_base58btc(MINE.public.raw)[1:]}
+    old: dict[str, Any] = {
+        "publicKeyMultibase": ...,
+        "publicKeyBase58": multibase.encode_base58btc(MINE.public.raw)[1:],
+    }
     assert key_in(document(method(type="Ed25519VerificationKey2018", **old))) == MINE.public
     jwk: dict[str, Any] = {"type": "JsonWebKey", "publicKeyJwk": public_jwk(P256.public), "publicKeyMultibase": ...}
     assert key_in(document(method(**jwk))) == P256.public
