@@ -6,12 +6,14 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 DATA   ?= .did-agent
 PORT   ?= 8400
 
-.PHONY: demo up test lint types contracts lock clean help
+.PHONY: demo up test nightly bench lint types contracts lock clean help
 
 help:
 	@echo "make demo   walk the story on loopback and end"
 	@echo "make up     run issuer, bridge, ledger and the demo MCP server until Ctrl-C (DATA=$(DATA) PORT=$(PORT))"
 	@echo "make test   static checks and all tests"
+	@echo "make nightly  fuzzers for a minute each, 100,000 random documents"
+	@echo "make bench  speed and memory, side by side with peers"
 
 demo: $(VENV)/.run
 	@$(BIN)/did-agent demo
@@ -23,6 +25,13 @@ test: $(VENV)/.dev
 	@sh .ci/system-packages
 	@$(MAKE) --no-print-directory lint types contracts
 	@$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest $(ARGS)
+
+nightly: $(VENV)/.dev
+	@DID_AGENT_NIGHTLY=1 $(BIN)/python -m pytest tests/fuzz tests/property $(ARGS)
+
+bench: $(VENV)/.dev
+	@$(BIN)/python benchmarks/credential_verify.py $(ARGS)
+	@$(BIN)/python benchmarks/import_and_memory.py
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from did_agent.credential.context import CONTEXT_V2
 from did_agent.did.document import Relationship
 from did_agent.did.resolve import NO_DOCUMENTS, Documents
 from did_agent.encoding.strict_json import parse_object
@@ -91,6 +92,9 @@ def believe(
 def _of_object(document: Mapping[str, object], role: Role) -> Unverified:
     types = document.get("type")
     if types in (_TYPES[role], [_TYPES[role]]):
+        contexts = document.get("@context")
+        if CONTEXT_V2 not in (contexts if isinstance(contexts, list) else [contexts]):
+            raise BadCredential("an enveloped document has the context v2 (VCDM 2.0, 4.13.1)")
         location = document.get("id")
         if not isinstance(location, str) or not location.startswith(_DATA):
             raise BadCredential("an enveloped document has a data: URL as its id")

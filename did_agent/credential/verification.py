@@ -163,12 +163,28 @@ def status(asked: AskedCredential, evidence: Evidence) -> Iterator[Finding]:
 
 def schemas(asked: AskedCredential, evidence: Evidence) -> Iterator[Finding]:
     """Every `credentialSchema`; what cannot be decided is not good (VC JSON Schema, 3)."""
-    for outcome in schema.validate(asked.document, evidence.schemas):
+    believed = dict(_schema_credentials(asked, evidence))
+    for outcome in schema.validate(asked.document, evidence.schemas, credentials=believed):
         error = None if outcome.result == "success" else SchemaViolated(f"{outcome.result}: {outcome.detail}")
         yield Finding(step="credentialSchema", input=outcome.source, error=error)
 
 
 FINDINGS: Final[Sequence[Callable[[AskedCredential, Evidence], Iterator[Finding]]]] = (validity, status, schemas)
+
+
+def _schema_credentials(asked: AskedCredential, evidence: Evidence) -> Iterator[tuple[str, JSONObject]]:
+    """Yield the JsonSchemaCredentials among the schemas whose own proofs hold, by their issuers, and are current."""
+    for url, found in evidence.schemas.items():
+        try:
+            secured = read_secured(found, "credential")
+            proven = believe(secured, "credential", now=asked.now, documents=evidence.documents)
+            document = proven[0].document
+            vcdm.require_credential(document)
+            current = all(error is None for _, _, error in vcdm.validity(document, asked.now))
+        except DidAgentError:
+            continue  # a plain schema, or one nobody vouches for: `validate` says what that means
+        if current and vcdm.issuer_of(document) in {one.controller for one in proven}:
+            yield url, document
 
 
 def _entries(document: JSONObject) -> list[JSONObject]:

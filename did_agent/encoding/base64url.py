@@ -1,4 +1,4 @@
-"""Base64url without padding, in its canonical form only (RFC 4648, section 5; RFC 7515, appendix C)."""
+"""base64url without padding, in its one canonical spelling (RFC 4648, sections 5 and 3.5; RFC 7515, 2)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Final
 from did_agent.errors import BadEncoding
 
 _ALPHABET: Final = re.compile(r"[A-Za-z0-9_-]*")
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_PADDING: Final = {0: b"", 2: b"==", 3: b"="}
+# The last character of a text whose length is not a multiple of four has bits that mean nothing: they must be zero,
+# or one value would have several spellings.
+_LAST: Final = {0: None, 2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 
 
 def encode(raw: bytes) -> str:
@@ -18,17 +23,17 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """Return the bytes that `text` encodes; exactly one text decodes to any bytes.
+    """Return the bytes of canonical, unpadded base64url.
 
     Raises: BadEncoding.
     """
-    if not _ALPHABET.fullmatch(text):
-        raise BadEncoding("a character outside the base64url alphabet")
-    try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError) as error:
-        raise BadEncoding("a length that base64url cannot have") from error
-    # The library ignores non-zero trailing bits, so two texts would decode to one value (TOK-05).
-    if encode(raw) != text:
+    spare = len(text) % 4
+    if spare == 1 or not _ALPHABET.fullmatch(text):
+        raise BadEncoding("not unpadded base64url")
+    last = _LAST[spare]
+    if last is not None and text[-1] not in last:
         raise BadEncoding("base64url is not canonical")
-    return raw
+    try:
+        return binascii.a2b_base64(text.encode("ascii").translate(_STANDARD) + _PADDING[spare])
+    except binascii.Error as error:
+        raise BadEncoding("not unpadded base64url") from error

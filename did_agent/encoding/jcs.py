@@ -23,7 +23,7 @@ _OPTIONS: Final = (
 # Where the shortcut could differ: a float (digits may be written otherwise; NaN becomes null), or a character beyond
 # the basic plane (RFC 8785 sorts by UTF-16, orjson by UTF-8).  Inside a string the same bytes only cost time.
 _DIGITS: Final = bytes.maketrans(b"123456789-", b"0000000000")
-_FLOATS: Final = tuple((mark + b"0", re.compile(re.escape(mark) + rb"-?[0-9]+[.eE]")) for mark in (b":", b",", b"["))
+_FLOATS: Final = tuple((mark + b"0", re.compile(re.escape(mark) + rb"-?[0-9]+[.eE]")) for mark in (b'":', b",", b"["))
 _BEYOND: Final = re.compile(rb"[\xf0-\xf4]")
 _CONTAINERS: Final = b'{["'
 

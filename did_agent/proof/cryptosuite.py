@@ -20,6 +20,7 @@ JSONObject = Mapping[str, object]
 
 _SIGNATURE_BYTES: Final[dict[KeyKind, int]] = {"Ed25519": 64, "P-256": 64, "P-384": 96}
 _HASHES: Final[dict[KeyKind, str]] = {"Ed25519": "sha256", "P-256": "sha256", "P-384": "sha384"}
+_HASH: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384}
 _MAX_PROOF_VALUE: Final = 136  # "z" and at most 135 base58 characters for the 96 bytes of P-384
 
 
@@ -74,10 +75,12 @@ class HashAndSign:
         options = {name: value for name, value in proof.items() if name != "proofValue"}
         digest = _HASHES[kind]
         try:
-            parts = (self._canonical(self._options(options, document), digest), self._canonical(document, digest))
+            first = self._canonical(self._options(options, document), digest)
+            second = self._canonical(document, digest)
         except BadEncoding as error:
             raise BadProof("the document has no canonical form") from error
-        return b"".join(hashlib.new(digest, part).digest() for part in parts)
+        hashed = _HASH[digest]
+        return hashed(first).digest() + hashed(second).digest()
 
     def _require_kind(self, key: PublicKey) -> None:
         if key.kind not in self.kinds:

@@ -35,16 +35,14 @@ def plain(context: Any) -> Any:
         return None
     found: dict[str, Any] = {}
     for name, definition in context.items():
-        if name == "@version":
-            continue
-        if isinstance(definition, dict):
-            definition = {**definition}
-            if "@context" in definition:
-                definition["@context"] = plain(definition["@context"])
-            if set(definition) == {"@id"}:
-                definition = definition["@id"]
-        found[name] = definition
+        if name != "@version":
+            found[name] = bare(definition) if isinstance(definition, dict) else definition
     return found
+
+
+def bare(definition: dict[str, Any]) -> Any:
+    made = {**definition, "@context": plain(definition["@context"])} if "@context" in definition else definition
+    return made["@id"] if set(made) == {"@id"} else made
 
 
 @needs_originals

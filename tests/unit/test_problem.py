@@ -9,7 +9,17 @@ import pytest
 
 from did_agent import errors
 from did_agent.credential import bitstring
-from did_agent.credential.problem import DID, MAX_DETAIL, OURS, SECURITY, STATUS, TYPES, VCDM, problem_details, problem_type
+from did_agent.credential.problem import (
+    DID,
+    MAX_DETAIL,
+    OURS,
+    SECURITY,
+    STATUS,
+    TYPES,
+    VCDM,
+    problem_details,
+    problem_type,
+)
 from did_agent.errors import Denied, DidAgentError, Malformed, Unavailable, VerificationError
 
 FAMILIES = (Malformed, VerificationError, Denied, Unavailable)

@@ -24,7 +24,9 @@ def validate(kind: str, schema_file: Path, credential_file: Path) -> tuple[str, 
     named = credential.get("credentialSchema")
     if not isinstance(named, Mapping) or named.get("type") != kind:
         return "failure", f"the credential names no {kind}"
-    outcomes = list(schema.validate(credential, {str(named.get("id")): parse_object(schema_file.read_bytes())}))
+    url, found = str(named.get("id")), schema_file.read_bytes()
+    believed = {url: parse_object(found)} if kind == "JsonSchemaCredential" else {}
+    outcomes = list(schema.validate(credential, {url: found}, credentials=believed))
     results = {outcome.result for outcome in outcomes}
     detail = "; ".join(str(outcome.detail) for outcome in outcomes)
     for result in ("failure", "indeterminate"):
