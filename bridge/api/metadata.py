@@ -14,10 +14,12 @@ from bridge.ports import Store
 from bridge.presentations import PRESENTATION_TYPES
 from bridge.service.tokens import GRANTS
 from did_agent.keys.jwk import public_jwk
+from did_agent.keys.public import ALGORITHMS
+from did_agent.proof.data_integrity import WHOLE_DOCUMENT
 
 WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
 _PUBLIC: Final = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=60"}
-_ALGORITHMS: Final = ["EdDSA", "Ed25519"]
+_ALGORITHMS: Final = [*ALGORITHMS["Ed25519"], *ALGORITHMS["P-256"]]  # curves whose DID URL fits into a `kid`
 
 
 def metadata(issuer: str) -> dict[str, object]:
@@ -45,7 +47,7 @@ def metadata(issuer: str) -> dict[str, object]:
             "requested_token_types_supported": [ACCESS_TOKEN_TYPE],
         },
         "vp_formats_supported": {
-            "ldp_vc": {"proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": ["eddsa-jcs-2022"]}
+            "ldp_vc": {"proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": list(WHOLE_DOCUMENT)}
         },
     }
 

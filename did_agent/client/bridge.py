@@ -11,7 +11,7 @@ import httpx2
 from did_agent.client.wire import objects_in, segment, send, text_in
 from did_agent.clock import Clock, system_clock
 from did_agent.errors import WrongAudience
-from did_agent.keys.ed25519 import SigningKey
+from did_agent.keys.public import SigningKey
 from did_agent.tokens.client_assertion import make_client_assertion
 
 VP_TYPE: Final = "https://www.w3.org/2018/credentials#VerifiablePresentation"

@@ -101,6 +101,20 @@ def test_the_law_holds_for_every_pair_of_a_pool() -> None:
     assert unsound == []
 
 
+def test_narrower_than_is_a_partial_order() -> None:
+    """Reflexive, transitive, and antisymmetric in meaning: two that subsume each other admit the same values."""
+    pool = [parse_constraint(source) for source in _pool()]
+    below = [{c for c, child in enumerate(pool) if subsumes(parent, child)} for parent in pool]
+    empty = {number for number, one in enumerate(pool) if one.to_json() == {"constraint_type": "any", "constraints": []}}
+    assert {number for number in range(len(pool)) if number not in below[number]} == empty  # it hands nothing on
+    for parent, children in enumerate(below):
+        for child in children:
+            assert below[child] <= below[parent], (pool[parent], pool[child])
+            if parent in below[child]:
+                admitted = [[is_satisfied(pool[one], value) for value in VALUES] for one in (parent, child)]
+                assert admitted[0] == admitted[1], (pool[parent], pool[child])
+
+
 def _pool() -> list[JSON]:
     bounds = [
         {name: bound for name, bound in (("min", low), ("max", high)) if bound is not None} | flags

@@ -16,13 +16,23 @@ from did_agent.credential.known import KnownCredentials
 from did_agent.credential.status import StatusEntry
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key, verification_method
-from did_agent.errors import BadCredential, BadPresentation, BadSignature, DidAgentError, Expired, WrongKey
+from did_agent.errors import (
+    BadCredential,
+    BadPresentation,
+    BadSignature,
+    DidAgentError,
+    Expired,
+    WrongAlgorithm,
+    WrongKey,
+)
 from did_agent.keys import ecdsa, ed25519
 from did_agent.keys.public import SigningKey
 from did_agent.presentation.model import Expected
 from did_agent.presentation.present import present, present_jwt
 from did_agent.presentation.verify import ask
 from did_agent.proof.data_integrity import add_proof
+from did_agent.proof.jose import sign_compact
+from did_agent.tokens.client_assertion import make_client_assertion, verify_client_assertion
 from tests.fakes.credentials import AUDIENCE, NOW, REVOCATION_URL
 
 ED: SigningKey = ed25519.SigningKey.from_seed(b"5" * 32)
@@ -222,3 +232,42 @@ def test_the_memory_is_bounded_and_keeps_no_proof_that_ends() -> None:
 
 def _fields(value: Expected) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}
+
+
+# ---- keys on other curves prove who a client is, too
+
+
+@pytest.mark.req("TOK-01", "OAU-07")
+@pytest.mark.parametrize("key", [ED, P256], ids=["Ed25519", "P-256"])
+def test_a_client_assertion_is_signed_by_the_key_of_its_did(key: SigningKey) -> None:
+    assertion = make_client_assertion(key, audience=AUDIENCE, now=NOW)
+    verified = verify_client_assertion(assertion, expected_audience=AUDIENCE, now=NOW)
+    assert verified.client_id == did_key(key.public)
+    claims = {"iss": did_key(key.public), "sub": did_key(key.public), "aud": AUDIENCE, "jti": "a" * 22}
+    claims |= {"iat": int(NOW.timestamp()), "exp": int(NOW.timestamp()) + 60}
+    other = P256 if key is ED else ED
+    forged = sign_compact({"typ": "client-authentication+jwt"}, claims, other)
+    with pytest.raises((WrongAlgorithm, BadSignature)):
+        verify_client_assertion(forged, expected_audience=AUDIENCE, now=NOW)
+
+
+@pytest.mark.req("VCX-13", "NET-10")
+def test_a_did_web_is_no_holder_and_nobody_is_asked_to_try_again() -> None:
+    secured = present([root(ED, "eddsa-jcs-2022")], key=ALICE, audience=AUDIENCE, challenge="c", now=NOW)
+    secured["proof"]["verificationMethod"] = "did:web:holder.example#key"  # type: ignore[index]
+    with pytest.raises(WrongKey):
+        ask(secured, expected(ED))
+    assertion = sign_compact(
+        {"typ": "client-authentication+jwt", "kid": "did:web:holder.example#key"},
+        {
+            "iss": did_key(ED.public),
+            "sub": did_key(ED.public),
+            "aud": AUDIENCE,
+            "jti": "a" * 22,
+            "iat": int(NOW.timestamp()),
+            "exp": int(NOW.timestamp()) + 60,
+        },
+        ED,
+    )
+    with pytest.raises(WrongKey):
+        verify_client_assertion(assertion, expected_audience=AUDIENCE, now=NOW)

@@ -17,13 +17,12 @@ from tests.fakes.schemas import CREDENTIAL_URL, DIALECTS, URL, credential, outco
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object, **_named: object) -> None:
         raise AssertionError("a schema reached for the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    yield
 
 
 def pinned(found: dict[str, Any], **arguments: Any) -> str:
