@@ -75,6 +75,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             "/credentials/{identifier}/revoke": f"/credentials/{document['id']}/revoke",
             "/registry/{identifier}": f"/registry/{agent['did']}",
             "/status-lists/{purpose}/{number}": "/status-lists/revocation/1",
+            "/schemas/{name}/v1": "/schemas/agent-capability-credential/v1",
         }
         bodies: dict[str, dict[str, Any]] = {
             "/agents": {"name": "new", "sponsor": "Ops"},
