@@ -62,8 +62,14 @@ def canonicalize(quads: Sequence[Quad], hash_name: str = "sha256", bounds: Bound
         return Canonical(lines=tuple(sorted({line(quad) for quad in quads})), labels={})
     if len(mentions) > bounds.blank_nodes:
         raise TooComplex(f"more than {bounds.blank_nodes} blank nodes")
-    labels = _Naming(mentions, hash_name, bounds).run()
-    renamed = {line(_relabel(quad, labels)) for quad in quads}
+    # One blank node alone has no choice of names, so nothing about it need be hashed.
+    only = next(iter(mentions))
+    labels = {only: "_:c14n0"} if len(mentions) == 1 else _Naming(mentions, hash_name, bounds).run()
+    name = labels.get
+    renamed = {
+        f"{name(s, s)} {p} {name(o, o)} {name(g, g)} .\n" if g else f"{name(s, s)} {p} {name(o, o)} .\n"
+        for s, p, o, g in quads
+    }
     return Canonical(lines=tuple(sorted(renamed)), labels=labels)
 
 
@@ -79,11 +85,6 @@ def _mentions(quads: Sequence[Quad]) -> dict[str, list[Quad]]:
         if graph and graph[0] == "_" and graph not in (subject, value):
             found.setdefault(graph, []).append(quad)
     return found
-
-
-def _relabel(quad: Quad, labels: Mapping[str, str]) -> Quad:
-    subject, predicate, value, graph = quad
-    return labels.get(subject, subject), predicate, labels.get(value, value), labels.get(graph, graph)
 
 
 class _Issuer:
@@ -105,7 +106,7 @@ class _Naming:
 
     def __init__(self, mentions: Mapping[str, list[Quad]], hash_name: str, bounds: Bounds) -> None:
         self._mentions = mentions
-        self._hash_name = hash_name
+        self._digest = getattr(hashlib, hash_name)
         self._bounds = bounds
         self._left = bounds.work
         self._canonical = _Issuer("c14n")
@@ -139,21 +140,21 @@ class _Naming:
                 self._canonical.issue(label)
 
     def _hash(self, text: str) -> str:
-        return hashlib.new(self._hash_name, text.encode("utf-8", "surrogatepass")).hexdigest()
+        digest: str = self._digest(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return digest
 
     def _hash_first_degree(self, label: str) -> str:
         """4.6: what is said about a node, its own name and those of others left out."""
-        rows = [
-            line(
-                (
-                    s if s[0] != "_" else "_:a" if s == label else "_:z",
-                    p,
-                    o if o[0] != "_" else "_:a" if o == label else "_:z",
-                    g if not g or g[0] != "_" else "_:a" if g == label else "_:z",
-                )
-            )
-            for s, p, o, g in self._mentions[label]
-        ]
+        rows = []
+        for s, p, o, g in self._mentions[label]:
+            subject = s if s[0] != "_" else "_:a" if s == label else "_:z"
+            value = o if o[0] != "_" else "_:a" if o == label else "_:z"
+            if not g:
+                rows.append(f"{subject} {p} {value} .\n")
+            elif g[0] != "_":
+                rows.append(f"{subject} {p} {value} {g} .\n")
+            else:
+                rows.append(f"{subject} {p} {value} {'_:a' if g == label else '_:z'} .\n")
         rows.sort()
         return self._hash("".join(rows))
 
