@@ -105,7 +105,9 @@ def test_narrower_than_is_a_partial_order() -> None:
     """Reflexive, transitive, and antisymmetric in meaning: two that subsume each other admit the same values."""
     pool = [parse_constraint(source) for source in _pool()]
     below = [{c for c, child in enumerate(pool) if subsumes(parent, child)} for parent in pool]
-    empty = {number for number, one in enumerate(pool) if one.to_json() == {"constraint_type": "any", "constraints": []}}
+    empty = {
+        number for number, one in enumerate(pool) if one.to_json() == {"constraint_type": "any", "constraints": []}
+    }
     assert {number for number in range(len(pool)) if number not in below[number]} == empty  # it hands nothing on
     for parent, children in enumerate(below):
         for child in children:

@@ -93,7 +93,9 @@ def test_a_pattern_of_a_stranger_is_never_run(rule: dict[str, Any]) -> None:
     assert outcome(subject(rule, hidden={"pattern": "(a+)+$"})).result == "indeterminate"
 
 
-@pytest.mark.parametrize("pattern", ["^[0-9]{4}-[0-9]{2}$", "^[^@]+@[a-z.]+$", "x", r"^\d+\.\d{1,3}$", "^a?b*c+$", "", "^.*$"])
+@pytest.mark.parametrize(
+    "pattern", ["^[0-9]{4}-[0-9]{2}$", "^[^@]+@[a-z.]+$", "x", r"^\d+\.\d{1,3}$", "^a?b*c+$", "", "^.*$"]
+)
 def test_a_plain_pattern_that_is_pinned_is_run(pattern: str) -> None:
     assert pinned(subject({"pattern": pattern})) == "success"  # a number matches nothing and breaks nothing
     assert pinned(subject({"pattern": pattern}), age="2020-01") in ("success", "failure")
@@ -142,7 +144,8 @@ def test_a_schema_that_calls_itself_for_ever_is_given_up(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_schema_that_doubles_itself_at_every_level_is_given_up(dialect: str) -> None:
     levels = {
-        f"d{n}": {"allOf": [{"$ref": f"#/definitions/d{n + 1}"}, {"$ref": f"#/definitions/d{n + 1}"}]} for n in range(40)
+        f"d{n}": {"allOf": [{"$ref": f"#/definitions/d{n + 1}"}, {"$ref": f"#/definitions/d{n + 1}"}]}
+        for n in range(40)
     }
     rule = schema(allOf=[{"$ref": "#/definitions/d0"}], definitions={**levels, "d40": True}, **{"$schema": dialect})
     assert outcome(rule).result == "indeterminate"
@@ -214,7 +217,9 @@ def test_what_is_in_a_schema_credential_is_a_strangers_schema() -> None:
     assert found.result == "indeterminate"
 
 
-@pytest.mark.parametrize("evidence", [{}, {URL: schema(**{"$schema": "https://unknown.example/"})}, {URL: subject({"pattern": "a"})}])
+@pytest.mark.parametrize(
+    "evidence", [{}, {URL: schema(**{"$schema": "https://unknown.example/"})}, {URL: subject({"pattern": "a"})}]
+)
 def test_indeterminate_is_not_success(evidence: dict[str, Any]) -> None:
     (found,) = validate(credential(), evidence)
     assert found.result == "indeterminate"

@@ -212,7 +212,9 @@ def test_our_own_schema_needs_no_evidence_and_nobody_replaces_it() -> None:
     entry = {"id": CAPABILITY_SCHEMA, "type": "JsonSchema", "digestSRI": sri(published_bytes(CAPABILITY_SCHEMA))}
     lax = {"$schema": DIALECTS[0], "$id": CAPABILITY_SCHEMA}
     # The entry itself is a member that our closed profile does not have.
-    (found,) = validate({**root_document(), "credentialSchema": entry}, {CAPABILITY_SCHEMA: lax}, bundled={CAPABILITY_SCHEMA: lax})
+    (found,) = validate(
+        {**root_document(), "credentialSchema": entry}, {CAPABILITY_SCHEMA: lax}, bundled={CAPABILITY_SCHEMA: lax}
+    )
     assert (found.result, found.detail) == ("failure", "additionalProperties at /")
 
 

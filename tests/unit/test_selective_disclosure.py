@@ -62,7 +62,9 @@ def issue(document: Document, pointers: Any = None) -> Document:
 
 
 def shown(secured: Document, *pointers: str) -> Any:
-    return verify_proof(derive(secured, pointers), expected_purpose="assertionMethod", now=NOW, suites=CRYPTOSUITES).document
+    return verify_proof(
+        derive(secured, pointers), expected_purpose="assertionMethod", now=NOW, suites=CRYPTOSUITES
+    ).document
 
 
 def mandatory(secured: Document) -> tuple[str, ...]:
