@@ -19,11 +19,16 @@ from bridge.adapters.passwords import Argon2Passwords
 from bridge.adapters.registry_http import OwnToken, RegistryHTTP
 from bridge.adapters.sql import SQLStore
 from bridge.api import admin, authorize, metadata, revocations, token
+from bridge.grants import token_exchange
 from bridge.model import AUDIT_READ, BRIDGE_ADMIN, ISSUER_ADMIN, REGISTRY_READ, Identity, Resource
 from bridge.service.administration import Administration
 from bridge.service.authorization import Authorization
+from bridge.service.grants.authorization_code import AuthorizationCode
+from bridge.service.grants.client_credentials import ClientCredentials
+from bridge.service.grants.token_exchange import TokenExchange
+from bridge.service.lookup import Lookup
 from bridge.service.revocation import RevocationFeed
-from bridge.service.tokens import Tokens
+from bridge.service.tokens import OfferedGrant, Tokens
 from bridge.settings import BridgeSettings
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
@@ -62,14 +67,19 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     registry = RegistryHTTP(issuer_url, token=OwnToken(identity, issuer_url=issuer_url, clock=clock))
     fetcher = GuardedFetcher(allow_loopback=is_loopback(settings.bridge_url))
     max_age = timedelta(seconds=settings.status_max_age)
-    tokens = Tokens(
+    lookup = Lookup(
         store=store,
         registry=registry,
         statuses=StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=clock),
         identity=identity,
         trusted=trusted,
-        operators=frozenset(trust.operators),
         challenge_key=_derived(identity.token_key, b"challenges"),
+    )
+    tokens = Tokens(
+        store=store,
+        identity=identity,
+        grants=_grants(lookup, operators=frozenset(trust.operators)),
+        challenge_key=lookup.challenge_key,
         clock=clock,
     )
     authorization = Authorization(
@@ -95,7 +105,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
             await engine.dispose()
 
     app = plain_app(lifespan=lifespan)
-    under, root = metadata.routes(identity, store)
+    under, root = metadata.routes(identity, store, grant_types=tuple(tokens.grants))
     path = urlsplit(identity.issuer).path
     for router in (
         under,
@@ -107,6 +117,15 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         app.include_router(router, prefix=path)
     app.include_router(root)
     return harden(app, allowed_hosts=frozenset({urlsplit(identity.issuer).netloc.lower()}))
+
+
+def _grants(lookup: Lookup, *, operators: frozenset[str]) -> dict[str, OfferedGrant]:
+    """Return every grant this bridge offers, by its `grant_type`."""
+    return {
+        "client_credentials": OfferedGrant("client_credentials", ClientCredentials(lookup=lookup, operators=operators)),
+        "authorization_code": OfferedGrant("authorization_code", AuthorizationCode(lookup=lookup)),
+        token_exchange.GRANT_TYPE: OfferedGrant("token_exchange", TokenExchange(lookup=lookup)),
+    }
 
 
 async def _forget(store: SQLStore, clock: Clock) -> None:

@@ -88,6 +88,7 @@ def make_request(asked: OAuthRequest, destination: Destination, *, resource: str
     """
     return AuthorizationRequest(
         client_id=destination.agent.did,
+        actor=destination.agent.did,
         redirect_uri=destination.redirect_uri,
         redirect_uri_given=asked.get("redirect_uri") is not None,
         state=destination.state,

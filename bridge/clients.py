@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal
 
 from bridge.model import OAuthRequest, Spend
 from did_agent.errors import ClientNotAuthenticated, InvalidParameter, Malformed, MissingParameter, VerificationError
@@ -13,11 +14,17 @@ from did_agent.tokens.client_assertion import verify_client_assertion
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-class Client(NamedTuple):
-    """A client that proved its key; believed only once `spend` was consumed."""
+AuthMethod = Literal["private_key_jwt"]
 
-    did: str
-    spend: Spend
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A client that proved who it is; believed only once `spend` was consumed."""
+
+    id: str  # its client_id
+    agent: str | None  # DID of the agent that it is
+    method: AuthMethod
+    spend: Spend | None
 
 
 def authenticate_client(request: OAuthRequest, *, issuer: str, now: datetime) -> Client | None:
@@ -26,7 +33,7 @@ def authenticate_client(request: OAuthRequest, *, issuer: str, now: datetime) ->
     Raises: ClientNotAuthenticated, InvalidParameter when two methods are mixed (OAU-06), MissingParameter.
     """
     assertion, kind = request.get("client_assertion"), request.get("client_assertion_type")
-    if request.authorization or request.get("client_secret") is not None:
+    if request.authorization is not None or request.get("client_secret") is not None:
         if assertion is not None:
             raise InvalidParameter("more than one client authentication method")
         raise ClientNotAuthenticated("only private_key_jwt is offered")
@@ -44,7 +51,8 @@ def authenticate_client(request: OAuthRequest, *, issuer: str, now: datetime) ->
         raise ClientNotAuthenticated("client_id is not the subject of the assertion")
     # Spent by issuer and jti, never by the text: one signature can be written twice (TOK-14).
     key = f"{verified.client_id} {verified.id}"
-    return Client(verified.client_id, Spend("client_assertion", key, verified.expires + timedelta(seconds=SKEW)))
+    spend = Spend("client_assertion", key, verified.expires + timedelta(seconds=SKEW))
+    return Client(id=verified.client_id, agent=verified.client_id, method="private_key_jwt", spend=spend)
 
 
 def require_client(client: Client | None) -> Client:

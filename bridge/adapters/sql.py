@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,15 +9,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Column, Table, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.adapters import tables
+from bridge.adapters.rows import Rows, digest_of
 from bridge.model import AuthorizationRequest, Code, Resource, Session, Spend, User
 from did_agent.adapters import outbox, sql
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import numeric_date
-from did_agent.encoding import base64url
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.tokens.security_event import EventKind, SecurityEvent
 
@@ -65,11 +64,11 @@ class SQLStore:
             await connection.execute(delete(tables.dependencies).where(orphans))
 
 
-class SQLTransaction:
+class SQLTransaction(Rows):
     """One unit of work; implements `bridge.ports.Transaction`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._do = connection
+        super().__init__(connection)
         self.has_events = False
 
     async def record(self, event: AuditEvent) -> None:
@@ -77,7 +76,7 @@ class SQLTransaction:
         await outbox.record(self._do, tables.outbox, event)
 
     async def spend(self, value: Spend) -> bool:
-        return await sql.spend(self._do, tables.single_use, value.purpose, _digest(value.key), value.expires)
+        return await sql.spend(self._do, tables.single_use, value.purpose, digest_of(value.key), value.expires)
 
     async def denied(self, ids: Iterable[str]) -> EventKind | None:
         # Shared with other issuers, exclusive of `announce`: see the table.
@@ -128,13 +127,13 @@ class SQLTransaction:
 
     async def failures(self, username: str, *, since: datetime) -> int:
         table = tables.login_failures
-        query = select(func.count()).where(table.c.username == _digest(username), table.c.at > numeric_date(since))
+        query = select(func.count()).where(table.c.username == digest_of(username), table.c.at > numeric_date(since))
         return int((await self._do.execute(query)).scalar_one())
 
     async def add_failure(self, username: str, *, now: datetime, forget_before: datetime) -> None:
         table = tables.login_failures
         await self._do.execute(delete(table).where(table.c.at <= numeric_date(forget_before)))
-        await self._do.execute(insert(table).values(username=_digest(username), at=numeric_date(now)))
+        await self._do.execute(insert(table).values(username=digest_of(username), at=numeric_date(now)))
 
     async def code(self, digest: str) -> Code | None:
         rows = await self._rows(tables.codes, tables.codes.c.digest == digest)
@@ -183,7 +182,7 @@ class SQLTransaction:
     async def announce(self, event: SecurityEvent, signed: str, *, key: str) -> bool:
         head = tables.feed_head
         seq = (await self._do.execute(select(head.c.seq).with_for_update())).scalar_one() + 1
-        row = {"seq": seq, "key": _digest(key), "token": signed}
+        row = {"seq": seq, "key": digest_of(key), "token": signed}
         if not await sql.insert_if_absent(self._do, tables.feed, row):
             return False
         await self._do.execute(update(head).values(seq=seq))
@@ -218,19 +217,6 @@ class SQLTransaction:
             User(**{**row, "rights": {name: frozenset(held) for name, held in json.loads(row["rights"]).items()}})
             for row in await self._rows(tables.users, *conditions)
         ]
-
-    async def _rows(self, table: Table, *conditions: Any) -> list[dict[str, Any]]:
-        query = select(table).where(*conditions).order_by(*table.primary_key.columns)
-        return [dict(row) for row in (await self._do.execute(query)).mappings()]
-
-    async def _put(self, key: Column[str], value: str, values: Mapping[str, object]) -> None:
-        if not (await self._do.execute(update(key.table).where(key == value).values(**values))).rowcount:
-            await self._do.execute(insert(key.table).values({key.name: value, **values}))
-
-
-def _digest(text: str) -> str:
-    # Keys of any length fit the column, and what was typed into a login form is not kept.
-    return base64url.encode(hashlib.sha256(text.encode()).digest())
 
 
 def _code(row: Mapping[str, Any]) -> Code:

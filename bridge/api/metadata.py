@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE, SUBJECT_TYPES
 from bridge.model import Identity
 from bridge.ports import Store
 from bridge.presentations import PRESENTATION_TYPES
-from bridge.service.tokens import GRANTS
 from did_agent.keys.jwk import public_jwk
 from did_agent.keys.public import ALGORITHMS
 from did_agent.proof.data_integrity import WHOLE_DOCUMENT
@@ -22,7 +22,7 @@ _PUBLIC: Final = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, 
 _ALGORITHMS: Final = [*ALGORITHMS["Ed25519"], *ALGORITHMS["P-256"]]  # curves whose DID URL fits into a `kid`
 
 
-def metadata(issuer: str) -> dict[str, object]:
+def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
     """Return the document of an issuer: what runs, and nothing else."""
     return {
         "issuer": issuer,
@@ -33,7 +33,7 @@ def metadata(issuer: str) -> dict[str, object]:
         "challenge_endpoint": f"{issuer}/challenge",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": list(GRANTS),
+        "grant_types_supported": list(grant_types),
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": _ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
@@ -52,12 +52,12 @@ def metadata(issuer: str) -> dict[str, object]:
     }
 
 
-def routes(identity: Identity, store: Store) -> tuple[APIRouter, APIRouter]:
+def routes(identity: Identity, store: Store, *, grant_types: Iterable[str]) -> tuple[APIRouter, APIRouter]:
     """Return the routes under the issuer's path, and those at the root of its host (RFC 8414, 3.1)."""
     under, root = APIRouter(), APIRouter()
 
     async def document(_request: Request) -> Response:
-        return JSONResponse(metadata(identity.issuer), headers=_PUBLIC)
+        return JSONResponse(metadata(identity.issuer, grant_types=grant_types), headers=_PUBLIC)
 
     async def keys(_request: Request) -> Response:
         jwk = public_jwk(identity.token_key.public, kid=identity.kid)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from bridge.api.wire import error_code, oauth_error, oauth_request
 from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE
 from bridge.model import CHALLENGE_SECONDS
-from bridge.service.tokens import GRANTS, Tokens
+from bridge.service.tokens import Tokens
 from did_agent.adapters.web_input import read_form
 from did_agent.errors import DidAgentError
 
@@ -31,16 +31,17 @@ def routes(tokens: Tokens, *, issuer: str) -> APIRouter:
         door = ""
         try:
             asked = oauth_request(await read_form(request), request)
-            door = GRANTS.get(asked.get("grant_type") or "", "")
+            door = tokens.door(asked.get("grant_type"))
             issued = await tokens.issue(asked)
         except DidAgentError as error:
             return refuse(error, request, door)
         answer = {
             "access_token": issued.access_token,
-            "token_type": "Bearer",
+            "token_type": issued.token_type,
             "expires_in": issued.expires_in,
             "scope": issued.scope,
             **({"issued_token_type": ACCESS_TOKEN_TYPE} if door == "token_exchange" else {}),
+            **({"refresh_token": issued.refresh_token} if issued.refresh_token else {}),
         }
         return JSONResponse(answer, headers=_NO_CACHE)
 

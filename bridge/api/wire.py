@@ -52,8 +52,9 @@ def oauth_request(parameters: Parameters, request: Request) -> OAuthRequest:
     return OAuthRequest(
         parameters=values,
         resources=(*parameters.all("resource"), *([audience] if audience else [])),
-        authorization="authorization" in request.headers,
+        authorization=request.headers.get("authorization"),
         request_id=request_id(request),
+        dpop=tuple(request.headers.getlist("dpop")),
     )
 
 

@@ -72,12 +72,12 @@ def require_binding(code: Code, shown: Redemption, *, client_id: str, now: datet
         raise BadGrant("the code has expired")
 
 
-def require_actor(code: Code, *, holder: str) -> None:
-    """Return when the actor that proved itself is the one consented to, and the caller (DEL-01, DEL-02).
+def require_actor(code: Code, *, holder: str | None) -> None:
+    """Return when the actor that proved itself is the one the user consented to (DEL-01, DEL-02).
 
     Raises: ActorMismatch.
     """
-    if holder != code.request.client_id:
+    if holder != code.request.actor:
         raise ActorMismatch("the proven actor is not the one the user consented to")
 
 
@@ -102,12 +102,12 @@ def judge(
         client_id=code.request.client_id,
         subject=user.username,
         subject_profile="user",
-        actors=(code.request.client_id,),
+        actors=(code.request.actor,) if code.request.actor else (),
         resource=resource.id,
         scopes=granted_scopes(requested, resource, agent=authority.capabilities, user=entitlements, earlier=consent),
         authority=authority,
         entitlements=entitlements,
         credential_ids=authority.credential_ids,
         expires=token_end(now, authority.valid_until),
-        made_from=code.digest,
+        made_from=frozenset({code.digest}),
     )

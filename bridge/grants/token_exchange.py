@@ -116,7 +116,7 @@ def judge_next_hop(
         entitlements=entitlements,
         credential_ids=tuple(dict.fromkeys((*authority.credential_ids, *subject.credential_ids))),
         expires=token_end(now, authority.valid_until, subject.expires),
-        made_from=subject.id,
+        made_from=frozenset({subject.id}),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from did_agent.credential.capability import Capability
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.tokens.access_token import SubjectProfile
+from did_agent.tokens.confirmation import Confirmation
 
 TOKEN_SECONDS: Final = 300  # life of an access token (DESIGN 6)
 CODE_SECONDS: Final = 60  # life of an authorization code (RFC 9700)
@@ -94,13 +95,15 @@ class Session:
 class AuthorizationRequest:
     """A checked authorization request: its redirect may be trusted, its resource is ours."""
 
-    client_id: str  # the agent; it is also the actor (DEL-01)
+    client_id: str
+    actor: str | None  # DID of the agent that will act; None when the client is no agent and none was requested
     redirect_uri: str
     redirect_uri_given: bool  # then the token request must repeat it
     state: str | None
     resource: str
     scopes: frozenset[str] | None
     code_challenge: str
+    dpop_jkt: str | None = None  # then only this key redeems the code (RFC 9449, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ class Code:
 class Spend(NamedTuple):
     """A single-use value, to be consumed in the transaction that ends the request."""
 
-    purpose: str  # client_assertion, challenge, presentation or code
+    purpose: str  # of which kind it is: the key spaces of kinds never meet (client_assertion, challenge, code, …)
     key: str
     expires: datetime
 
@@ -148,13 +151,13 @@ class Grant:
     entitlements: frozenset[str] | None = None
     credential_ids: tuple[str, ...]  # of this and all earlier hops
     expires: datetime
-    made_from: str | None = None  # digest of the code, or `jti` of the token, that it came from
+    made_from: frozenset[str] = frozenset()  # what else it came from: code, token, refresh family, consent
+    confirmation: Confirmation | None = None  # the key the token is bound to; None for a bearer
 
     @property
     def dependencies(self) -> frozenset[str]:
         """Everything whose end must end this token too (DESIGN 8)."""
-        names = (self.client_id, self.subject, self.made_from, *self.actors, *self.credential_ids)
-        return frozenset(filter(None, names))
+        return frozenset({self.client_id, self.subject, *self.made_from, *self.actors, *self.credential_ids})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +166,10 @@ class OAuthRequest:
 
     parameters: Mapping[str, str]  # once each, without empty values, which mean absent (OAuth 2.1, 3.2)
     resources: tuple[str, ...]  # every `resource` and `audience`
-    authorization: bool  # whether an Authorization header came
+    authorization: str | None = field(repr=False)  # the Authorization header
     request_id: str
+    dpop: tuple[str, ...] = field(default=(), repr=False)  # every DPoP header
+    certificate: bytes | None = field(default=None, repr=False)  # DER of the TLS client certificate, if one was proven
 
     def get(self, name: str) -> str | None:
         """Return a parameter, or None when it is absent."""

@@ -1,0 +1,3 @@
+"""One module per OAuth grant: what it loads before `bridge.grants` judges."""
+
+__all__: list[str] = []

@@ -1,0 +1,80 @@
+"""`authorization_code`: a code, its PKCE secret, and the proven actor the user consented to (OAuth 2.1, 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bridge.authority import authority_at
+from bridge.clients import Client, require_client
+from bridge.grants import authorization_code
+from bridge.model import Code, Grant, Spend
+from bridge.ports import Transaction
+from bridge.service.attempt import Attempt, spend
+from bridge.service.lookup import Lookup
+from bridge.service.revocation import end_tokens
+from did_agent import errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationCode:
+    """The grant of an agent acting for a user."""
+
+    lookup: Lookup
+
+    async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
+        """Return the grant.
+
+        Raises: MissingParameter, InvalidParameter, BadGrant, ClientNotAuthenticated, UnknownResource, EmptyGrant,
+        WrongChallenge when the actor's presentation needs a fresh challenge.
+        """
+        authenticated, now = require_client(client), attempt.now
+        redemption = authorization_code.parse(attempt.request)
+        async with self.lookup.store.transaction() as work:
+            code = await work.code(redemption.code)
+        if code is None:
+            raise errors.BadGrant("the code is not known")
+        # From here on a refusal burns the code: its one use was tried, perhaps by the wrong hands (DEL-02).
+        used = _Use(self.lookup, code, attempt)
+        attempt.on_issue.append(used.issued)
+        attempt.on_refusal.append(used.refused)
+        try:
+            authorization_code.require_binding(code, redemption, client_id=authenticated.id, now=now)
+            shown = redemption.actor_token and await self.lookup.shown(attempt, redemption.actor_token)
+            authorization_code.require_actor(code, holder=shown.holder if shown else authenticated.agent)
+            agent = await self.lookup.agent(code.request.actor or "")
+        except errors.WrongChallenge:
+            attempt.on_refusal.remove(used.refused)  # the client gets a fresh challenge and comes again
+            raise
+        except (errors.Malformed, errors.VerificationError) as error:
+            raise errors.BadGrant(f"{error.code}: {error.detail}") from error  # at this door all is one grant
+        if not set(attempt.request.resources) <= {code.request.resource}:
+            raise errors.UnknownResource("the code is for another resource")
+        resource, user = await self.lookup.resource_and_user(code.request.resource, code.username)
+        chains = [shown.chain] if shown else self.lookup.chains(agent, now=now)
+        authority = authority_at(resource.id, chains, now=now)
+        return authorization_code.judge(
+            code, requested=attempt.scopes, user=user, resource=resource, authority=authority, now=now
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """The one use of a code; a second one ends what the first gave (OAU-02)."""
+
+    lookup: Lookup
+    code: Code
+    attempt: Attempt
+
+    @property
+    def _spend(self) -> Spend:
+        # Remembered a day longer than the code: a replay must still find the tokens it has to end.
+        return Spend("code", self.code.digest, self.code.expires + timedelta(days=1))
+
+    async def issued(self, work: Transaction, _grant: Grant, _token_id: str) -> None:
+        await spend(work, self._spend)
+
+    async def refused(self, work: Transaction) -> None:
+        if not await work.spend(self._spend):
+            ids, reason = [self.code.digest], "its code was used again"
+            await end_tokens(work, ids, reason=reason, identity=self.lookup.identity, now=self.attempt.now)

@@ -1,0 +1,42 @@
+"""`client_credentials`: an agent or an operator, each for itself (RFC 6749, 4.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.authority import authority_at, choose_resource
+from bridge.clients import Client, require_client
+from bridge.grants import client_credentials
+from bridge.model import Grant
+from bridge.service.attempt import Attempt
+from bridge.service.lookup import Lookup
+from did_agent.errors import UnauthorizedClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentials:
+    """The grant of whoever authenticates as itself."""
+
+    lookup: Lookup
+    operators: frozenset[str]
+
+    async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
+        """Return the grant.
+
+        Raises: ClientNotAuthenticated, UnknownAgent, AgentNotActive, UnknownResource, EmptyGrant, UnauthorizedClient.
+        """
+        authenticated, wanted, now = require_client(client), attempt.request.resources, attempt.now
+        if authenticated.id in self.operators:
+            served, _ = await self.lookup.resource_and_user(choose_resource(wanted, ()))
+            return client_credentials.judge_operator(
+                authenticated.id, requested=attempt.scopes, resource=served, now=now
+            )
+        if authenticated.agent is None:
+            raise UnauthorizedClient("the client is no agent: it has no rights of its own")
+        agent = await self.lookup.agent(authenticated.agent)
+        chains = self.lookup.chains(agent, now=now)
+        resource, _ = await self.lookup.resource_and_user(choose_resource(wanted, chains))
+        authority = authority_at(resource.id, chains, now=now)
+        return client_credentials.judge_agent(
+            agent.did, requested=attempt.scopes, resource=resource, authority=authority, now=now
+        )

@@ -1,0 +1,78 @@
+"""What the grants must find out before they judge: agents, resources, people, presentations and tokens of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bridge import issuance, presentations
+from bridge.authority import registered_chains, require_active
+from bridge.model import Agent, Identity, Resource, User
+from bridge.ports import Registry, Statuses, Store
+from bridge.service.attempt import Attempt
+from did_agent import errors
+from did_agent.credential.chain import VerifiedChain
+from did_agent.credential.trust import TrustedIssuers
+from did_agent.tokens.access_token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """Asks the registry, the status lists and the store."""
+
+    store: Store
+    registry: Registry
+    statuses: Statuses
+    identity: Identity
+    trusted: TrustedIssuers
+    challenge_key: bytes = field(repr=False)
+
+    async def agent(self, did: str) -> Agent:
+        """Return an agent that is registered and active at this moment (DEL-10).
+
+        Raises: UnknownAgent, AgentNotActive, PeerUnavailable.
+        """
+        return require_active(await self.registry.agent(did))
+
+    def chains(self, agent: Agent, *, now: datetime) -> list[VerifiedChain]:
+        """Return the agent's own credentials that hold now."""
+        return registered_chains(agent, now=now, trusted=self.trusted)
+
+    async def resource_and_user(self, resource_id: str, username: str | None = None) -> tuple[Resource, User | None]:
+        """Return a resource and, if somebody is named, their account.
+
+        Raises: UnknownResource.
+        """
+        async with self.store.transaction() as work:
+            resource = await work.resource(resource_id)
+            user = None if username is None else await work.user(username)
+        if resource is None:
+            raise errors.UnknownResource(f"{resource_id[:200]} is not registered here")
+        return resource, user
+
+    async def shown(self, attempt: Attempt, token: str) -> presentations.Shown:
+        """Return a presentation that holds; what it consumes is noted on the attempt.
+
+        Raises: WrongChallenge, what `ask` raises, Revoked, Suspended, StatusUnavailable, BadPresentation.
+        """
+        asked = presentations.read(
+            token,
+            issuer=self.identity.issuer,
+            trusted=self.trusted,
+            challenge_key=self.challenge_key,
+            now=attempt.now,
+        )
+        shown = presentations.judge(asked, await self.statuses.get(asked.status_urls))
+        attempt.spends.append(shown.spend)
+        return shown
+
+    async def own_token(self, text: str, *, now: datetime) -> AccessToken:
+        """Return a token of ours that still stands, for whichever resource.
+
+        Raises: what `verify_own` raises, Revoked.
+        """
+        token = issuance.verify_own(text, identity=self.identity, audience=None, now=now)
+        async with self.store.transaction() as work:
+            if not await work.is_standing(token.id):
+                raise errors.Revoked("the token was revoked, or was not recorded here")
+        return token
