@@ -15,16 +15,19 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from bridge.adapters import tables
+from bridge.adapters.foreign_keys import ForeignKeysHTTP
 from bridge.adapters.passwords import Argon2Passwords
 from bridge.adapters.registry_http import OwnToken, RegistryHTTP
 from bridge.adapters.sql import SQLStore
-from bridge.api import admin, authorize, metadata, revocations, token
-from bridge.grants import token_exchange
+from bridge.api import admin, authorize, federation, metadata, revocations, token
+from bridge.grants import jwt_bearer, token_exchange
 from bridge.model import AUDIT_READ, BRIDGE_ADMIN, ISSUER_ADMIN, REGISTRY_READ, Identity, Resource
 from bridge.service.administration import Administration
 from bridge.service.authorization import Authorization
+from bridge.service.federation import FederationAdministration
 from bridge.service.grants.authorization_code import AuthorizationCode
 from bridge.service.grants.client_credentials import ClientCredentials
+from bridge.service.grants.jwt_bearer import JWTBearer
 from bridge.service.grants.token_exchange import TokenExchange
 from bridge.service.lookup import Lookup
 from bridge.service.revocation import RevocationFeed
@@ -78,7 +81,9 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     tokens = Tokens(
         store=store,
         identity=identity,
-        grants=_grants(lookup, operators=frozenset(trust.operators)),
+        grants=_grants(
+            lookup, operators=frozenset(trust.operators), foreign_keys=ForeignKeysHTTP(fetcher, clock=clock)
+        ),
         challenge_key=lookup.challenge_key,
         clock=clock,
     )
@@ -112,6 +117,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         token.routes(tokens, issuer=identity.issuer),
         authorize.routes(authorization, browser),
         admin.routes(administration),
+        federation.routes(administration, FederationAdministration(store=store, identity=identity, clock=clock)),
         revocations.routes(feed),
     ):
         app.include_router(router, prefix=path)
@@ -119,12 +125,16 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     return harden(app, allowed_hosts=frozenset({urlsplit(identity.issuer).netloc.lower()}))
 
 
-def _grants(lookup: Lookup, *, operators: frozenset[str]) -> dict[str, OfferedGrant]:
+def _grants(lookup: Lookup, *, operators: frozenset[str], foreign_keys: ForeignKeysHTTP) -> dict[str, OfferedGrant]:
     """Return every grant this bridge offers, by its `grant_type`."""
+    exchange = TokenExchange(lookup=lookup)
     return {
         "client_credentials": OfferedGrant("client_credentials", ClientCredentials(lookup=lookup, operators=operators)),
         "authorization_code": OfferedGrant("authorization_code", AuthorizationCode(lookup=lookup)),
-        token_exchange.GRANT_TYPE: OfferedGrant("token_exchange", TokenExchange(lookup=lookup)),
+        token_exchange.GRANT_TYPE: OfferedGrant("token_exchange", exchange),
+        jwt_bearer.GRANT_TYPE: OfferedGrant(
+            "jwt_bearer", JWTBearer(lookup=lookup, keys=foreign_keys, presentations=exchange)
+        ),
     }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.adapters import tables
 from bridge.adapters.rows import Rows, digest_of
+from bridge.adapters.sql_federation import FederationRows
 from bridge.model import AuthorizationRequest, Code, Resource, Session, Spend, User
 from did_agent.adapters import outbox, sql
 from did_agent.audit.event import AuditEvent
@@ -64,7 +65,7 @@ class SQLStore:
             await connection.execute(delete(tables.dependencies).where(orphans))
 
 
-class SQLTransaction(Rows):
+class SQLTransaction(FederationRows, Rows):
     """One unit of work; implements `bridge.ports.Transaction`."""
 
     def __init__(self, connection: AsyncConnection) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from bridge.grants.jwt_bearer import ID_JAG_PROFILE
 from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE, SUBJECT_TYPES
 from bridge.model import Identity
 from bridge.ports import Store
@@ -40,7 +41,7 @@ def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
         "revocation_endpoint_auth_signing_alg_values_supported": _ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
-        "authorization_grant_profiles_supported": ["urn:ietf:params:oauth:grant-profile:actor-profile"],
+        "authorization_grant_profiles_supported": [ID_JAG_PROFILE, "urn:ietf:params:oauth:grant-profile:actor-profile"],
         "actor_profile_token_exchange": {
             "subject_token_types_supported": list(SUBJECT_TYPES),
             "actor_token_types_supported": list(PRESENTATION_TYPES),

@@ -29,7 +29,11 @@ _CODES: Final[Mapping[type[errors.DidAgentError], str]] = {
     errors.Unavailable: "temporarily_unavailable",
 }
 # What a proof that is not believed is called depends on the door it came through.
-_DOORS: Final = {"client_credentials": "invalid_client", "authorization_code": "invalid_grant"}
+_DOORS: Final = {
+    "client_credentials": "invalid_client",
+    "authorization_code": "invalid_grant",
+    "jwt_bearer": "invalid_grant",
+}
 _STATUS: Final = {"invalid_client": 401, "temporarily_unavailable": 503}
 # As much of the reason as helps an honest caller; which check failed stays in the audit log.
 _REASONS: Final = {

@@ -32,6 +32,7 @@ _JSON_TYPES: Final = (
     "application/did",
     "application/did+json",
     "application/did+ld+json",
+    "application/jwk-set+json",
 )
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 # The only IPv6 block given out to hosts; `is_global` also lets site-local and IPv4-compatible addresses pass.

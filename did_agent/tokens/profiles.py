@@ -36,3 +36,19 @@ AUDIT_BATCH: Final = JWTProfile(
     required=frozenset({"iss", "aud", "exp", "jti", "digest"}),
     max_lifetime=60,
 )
+# Identity Assertion Authorization Grant: an identity provider vouches for a user to one authorization server.
+ID_JAG: Final = JWTProfile(
+    name="identity assertion grant",
+    types=frozenset({"oauth-id-jag+jwt"}),
+    required=frozenset({"iss", "sub", "aud", "client_id", "jti", "exp"}),
+    max_lifetime=600,
+)
+# A platform's own token for a workload: Kubernetes service accounts, SPIFFE JWT-SVIDs, CI jobs.  They say `JWT` or
+# nothing, may name several audiences, and not every platform numbers them.
+WORKLOAD: Final = JWTProfile(
+    name="workload token",
+    types=frozenset({"", "jwt"}),
+    required=frozenset({"iss", "sub", "aud", "exp"}),
+    max_lifetime=86_400,
+    single_audience=False,
+)

@@ -8,6 +8,7 @@ from bridge.authority import authority_at, choose_resource
 from bridge.clients import Client
 from bridge.grants import token_exchange
 from bridge.model import Grant
+from bridge.presentations import Shown
 from bridge.service.attempt import Attempt
 from bridge.service.lookup import Lookup
 from did_agent import errors
@@ -27,25 +28,44 @@ class TokenExchange:
         Raises: Malformed and VerificationError leaves for what was shown, ActorUnauthorized, UnknownResource,
         EmptyGrant.
         """
-        now, exchange = attempt.now, token_exchange.parse(attempt.request)
-        subject = await self._subject(attempt, exchange.token) if exchange.token else None
-        shown = await self.lookup.shown(attempt, exchange.presentation)
+        exchange = token_exchange.parse(attempt.request)
+        if exchange.token is None:
+            return await self.present(attempt, client, exchange.presentation)
+        subject = await self._subject(attempt, exchange.token)
+        shown = await self._shown(attempt, client, exchange.presentation)
+        resource, user = await self.lookup.resource_and_user(subject.audience, subject.subject)
+        authority = authority_at(resource.id, [shown.chain], now=attempt.now)
+        return token_exchange.judge_next_hop(
+            subject,
+            shown,
+            requested=attempt.scopes,
+            resource=resource,
+            authority=authority,
+            user=user,
+            now=attempt.now,
+        )
+
+    async def present(self, attempt: Attempt, client: Client | None, presentation: str) -> Grant:
+        """Return the grant of an agent that presents its own chain.
+
+        Raises: Malformed and VerificationError leaves for what was shown, UnknownResource, EmptyGrant.
+        """
+        shown = await self._shown(attempt, client, presentation)
+        wanted, principal = choose_resource(attempt.request.resources, [shown.chain]), principal_of(shown.chain)
+        resource, user = await self.lookup.resource_and_user(wanted, principal.id)
+        authority = authority_at(resource.id, [shown.chain], now=attempt.now)
+        return token_exchange.judge_presentation(
+            shown, requested=attempt.scopes, resource=resource, authority=authority, user=user, now=attempt.now
+        )
+
+    async def _shown(self, attempt: Attempt, client: Client | None, presentation: str) -> Shown:
+        shown = await self.lookup.shown(attempt, presentation)
         attempt.client_id = shown.holder
         # The presentation proves the client's key; whatever else names a client must name the same (DEL-01).
         if {client and client.id, attempt.request.get("client_id")} - {None, shown.holder}:
             raise errors.ClientNotAuthenticated("the client is not the holder of the presentation")
         await self.lookup.agent(shown.holder)
-        username = subject.subject if subject else principal_of(shown.chain).id
-        wanted = (subject.audience,) if subject else attempt.request.resources
-        resource, user = await self.lookup.resource_and_user(choose_resource(wanted, [shown.chain]), username)
-        authority = authority_at(resource.id, [shown.chain], now=now)
-        if subject:
-            return token_exchange.judge_next_hop(
-                subject, shown, requested=attempt.scopes, resource=resource, authority=authority, user=user, now=now
-            )
-        return token_exchange.judge_presentation(
-            shown, requested=attempt.scopes, resource=resource, authority=authority, user=user, now=now
-        )
+        return shown
 
     async def _subject(self, attempt: Attempt, text: str) -> AccessToken:
         subject = await self.lookup.own_token(text, now=attempt.now)
