@@ -19,6 +19,7 @@ from did_agent.cli.auditing import audit
 from did_agent.cli.credentials import cred
 from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
+from did_agent.cli.federation import federation
 from did_agent.cli.inspection import token, verify_file
 from did_agent.cli.keys import did, key
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
@@ -132,7 +133,7 @@ _party_command("issuer", "Run the issuer alone.")
 _party_command("ledger", "Run the ledger alone.")
 _party_command("vc-api", "Run the VC-API of verifier and holder alone.")
 _party_command("urban-bites", "Run the demo MCP server alone.")
-for group in (agent, cred, token, audit, resource, user, key, did, doctor):
+for group in (agent, cred, token, audit, resource, user, federation, key, did, doctor):
     cli.add_command(group)
 cli.add_command(verify_file, "verify")
 
