@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import base58
@@ -14,12 +13,26 @@ MAX_CHARS: Final = 256  # characters; base58 decoding is quadratic, 50,000 chara
 
 _ALPHABET: Final = base58.BITCOIN_ALPHABET.decode("ascii")
 
-# Two digits at a time cost a third of one by one; no text of this alphabet has a second reading.
-_DIGITS: Final = {digit: value for value, digit in enumerate(_ALPHABET)}
-_PAIRS: Final = {first + second: _DIGITS[first] * 58 + _DIGITS[second] for first in _ALPHABET for second in _ALPHABET}
-_CHUNK: Final = 10  # digits; 58^10 is below 2^59
-_CHUNK_BASE: Final = 58**_CHUNK
-_BASE58: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]+")
+# What each character stands for, as one byte; 255 where it stands for nothing.
+_VALUES: Final = bytes(_ALPHABET.find(chr(code)) % 256 for code in range(256))
+_NOTHING: Final = 255
+
+# A number with a digit in each byte is turned into base 58^2 with a digit in every second byte, then 58^4 in every
+# fourth, and so on: a handful of operations on long integers instead of one for each digit.
+_DIGITS: Final = 256  # digits that the steps below can take
+
+
+def _steps() -> tuple[tuple[int, int, int], ...]:
+    steps, width, base = [], 8, 58
+    while width < 8 * _DIGITS:
+        lane = (1 << width) - 1
+        mask = sum(lane << at for at in range(0, 8 * _DIGITS, 2 * width))
+        steps.append((width, base, mask))
+        width, base = 2 * width, base * base
+    return tuple(steps)
+
+
+_STEPS: Final = _steps()
 
 
 def encode_base58btc(raw: bytes) -> str:
@@ -41,22 +54,21 @@ def decode(text: str, *, max_chars: int = MAX_CHARS) -> bytes:
         raise BadEncoding(f"multibase text longer than {max_chars} characters")
     if text.startswith("u"):
         return base64url.decode(text[1:])
-    if not text.startswith("z") or not _BASE58.fullmatch(text[1:]):
+    if not text.startswith("z") or not text.isascii():
         raise BadEncoding("not multibase base58btc or base64url")
     return _decode_base58(text[1:])
 
 
-def _decode_base58(digits: str) -> bytes:
-    # Ten digits fit a machine word: the long number is touched once for every five pairs.
-    number = 0
-    head = len(digits) % _CHUNK
-    if head:
-        for digit in digits[:head]:
-            number = number * 58 + _DIGITS[digit]
-    for at in range(head, len(digits), _CHUNK):
-        word = 0
-        for pair in range(at, at + _CHUNK, 2):
-            word = word * 3364 + _PAIRS[digits[pair : pair + 2]]
-        number = number * _CHUNK_BASE + word
-    zeros = len(digits) - len(digits.lstrip("1"))  # each leading digit 1 is a byte 0
+def _decode_base58(text: str) -> bytes:
+    digits = text.encode("ascii").translate(_VALUES)
+    if not digits or _NOTHING in digits:
+        raise BadEncoding("not multibase base58btc or base64url")
+    if len(digits) > _DIGITS:
+        return base58.b58decode(text)
+    number = int.from_bytes(digits, "big")
+    for width, base, mask in _STEPS:
+        if width >= 8 * len(digits):
+            break
+        number = (number & mask) + base * (number >> width & mask)
+    zeros = len(digits) - len(digits.lstrip(b"\0"))  # each leading digit 1 is a byte 0
     return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
