@@ -86,6 +86,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         ),
         challenge_key=lookup.challenge_key,
         clock=clock,
+        demands_nonces=settings.dpop_nonces,
     )
     authorization = Authorization(
         store=store, registry=registry, passwords=passwords, identity=identity, trusted=trusted, clock=clock

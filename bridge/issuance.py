@@ -12,6 +12,7 @@ from did_agent.keys.public import PublicKey
 from did_agent.proof.jose import MAX_TOKEN
 from did_agent.proof.jwt import unverified_jws
 from did_agent.tokens.access_token import MAX_CREDENTIALS, AccessToken, encode_access_token, verify_access_token
+from did_agent.tokens.confirmation import Confirmation
 
 
 def access_token(grant: Grant, *, identity: Identity, now: datetime) -> AccessToken:
@@ -33,6 +34,7 @@ def access_token(grant: Grant, *, identity: Identity, now: datetime) -> AccessTo
         evidence=digest,
         evidence_uri=None if digest is None else f"{identity.issuer}/evidence/{digest}",
         credential_ids=grant.credential_ids,
+        confirmation=grant.confirmation,
     )
 
 
@@ -47,8 +49,10 @@ def sign(token: AccessToken, *, identity: Identity) -> str:
     return text
 
 
-def verify_own(text: str, *, identity: Identity, audience: str | None, now: datetime) -> AccessToken:
-    """Return a token that we issued, for `audience`, or for any when that is None.
+def verify_own(
+    text: str, *, identity: Identity, audience: str | None, proven: frozenset[Confirmation] | None, now: datetime
+) -> AccessToken:
+    """Return a token that we issued, for `audience`, or for any when that is None; `proven` as in the core.
 
     Raises: what `verify_access_token` raises.
     """
@@ -60,5 +64,10 @@ def verify_own(text: str, *, identity: Identity, audience: str | None, now: date
 
     unverified = unverified_jws(text)[1].get("aud") if audience is None else audience
     return verify_access_token(
-        text, find_key=find_key, expected_issuer=identity.issuer, expected_audience=str(unverified), now=now
+        text,
+        find_key=find_key,
+        expected_issuer=identity.issuer,
+        expected_audience=str(unverified),
+        proven=proven,
+        now=now,
     )

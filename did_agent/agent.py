@@ -11,6 +11,7 @@ import httpx2
 
 from did_agent.client.auth import PresentationAuth, TokenAuth
 from did_agent.client.bridge import BridgeClient
+from did_agent.client.dpop import DPoPSigner
 from did_agent.client.issuer import IssuerClient
 from did_agent.clock import Clock, system_clock
 from did_agent.credential.capability import parse_bare_capability
@@ -95,15 +96,25 @@ class Agent:
         return present_jwt(self.chain_for(audience), key=self._key, audience=audience, now=self._clock())
 
     async def token(
-        self, bridge: str, resource: str, *, scope: str | None = None, subject_token: str | None = None
+        self,
+        bridge: str,
+        resource: str,
+        *,
+        scope: str | None = None,
+        subject_token: str | None = None,
+        dpop: DPoPSigner | None = None,
     ) -> str:
         """Exchange a presentation for an access token (RFC 8693), acting for `subject_token`'s subject if given.
+
+        It is a bearer token, unless `dpop` binds it to a key.
 
         Raises: ServerRefused, PeerUnavailable, NotFound.
         """
         client = BridgeClient(bridge, clock=self._clock)
         presentation = self.present(bridge, challenge=await client.challenge(), resource=resource)
-        return await client.exchange(presentation, resource=resource, scope=scope, subject_token=subject_token)
+        return await client.exchange(
+            presentation, resource=resource, scope=scope, subject_token=subject_token, dpop=dpop
+        )
 
     async def redeem(self, bridge: str, resource: str, *, code: str, code_verifier: str, redirect_uri: str) -> str:
         """Redeem an authorization code as its `requested_actor`, proven by a presentation.
@@ -121,9 +132,14 @@ class Agent:
             resource=resource,
         )
 
-    def auth(self, resource: str, *, bridge: str) -> httpx2.Auth:
-        """Return httpx authentication with tokens for `resource`, renewed before they end."""
-        return TokenAuth(lambda: self.token(bridge, resource), clock=self._clock)
+    def auth(self, resource: str, *, bridge: str, bound: bool = True) -> httpx2.Auth:
+        """Return httpx authentication with tokens for `resource`, renewed before they end.
+
+        They are bound to this agent's key (DPoP), so a stolen one is worth nothing; `bound` False is for servers that
+        take bearer tokens alone.
+        """
+        dpop = DPoPSigner(self._key, clock=self._clock) if bound else None
+        return TokenAuth(lambda: self.token(bridge, resource, dpop=dpop), dpop=dpop, clock=self._clock)
 
     def presentation_auth(self, resource: str) -> httpx2.Auth:
         """Return httpx authentication that shows `resource` a fresh presentation on every request."""

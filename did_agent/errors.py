@@ -311,6 +311,21 @@ class BadGrant(VerificationError):
     public = "The grant is invalid, expired or already used."
 
 
+class BadDPoPProof(VerificationError):
+    code = "invalid_dpop_proof"
+    public = "The DPoP proof was not accepted."
+
+
+class DPoPNonceNeeded(VerificationError):
+    code = "use_dpop_nonce"
+    public = "The DPoP proof must carry the nonce that came with this answer."
+
+
+class NotBound(VerificationError):
+    code = "sender_not_proven"
+    public = "The token is bound to a key that was not proven."
+
+
 class BadLog(VerificationError):
     code = "log_inconsistent"
     public = "The audit log does not match its signed checkpoint."
@@ -322,11 +337,6 @@ class BadLog(VerificationError):
 class InsufficientScope(Denied):
     code = "insufficient_scope"
     public = "The token does not carry the scope for this operation."
-
-
-class ToolDenied(Denied):
-    code = "tool_denied"
-    public = "This tool call is not allowed."
 
 
 class EmptyGrant(Denied):

@@ -80,6 +80,7 @@ def compose(  # each is one thing a deployment may have to say
         audit=spool,
         clock=clock,
         presentations=_door(settings, fetcher, spool, clock),
+        replay=spool,
     )
     background: list[Any] = [feed.run]
     if settings.ledger_url is not None:

@@ -13,7 +13,16 @@ from did_agent.credential.known import KnownCredentials
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
-from did_agent.errors import DidAgentError, InsufficientScope, Replayed, Revoked, Suspended, UntrustedIssuer, WrongType
+from did_agent.errors import (
+    BadDPoPProof,
+    DidAgentError,
+    InsufficientScope,
+    Replayed,
+    Revoked,
+    Suspended,
+    UntrustedIssuer,
+    WrongType,
+)
 from did_agent.policy.admission import caller_from_presentation, caller_from_token
 from did_agent.policy.decide import Call, Decision, decide
 from did_agent.ports import SpendOnce
@@ -21,11 +30,15 @@ from did_agent.presentation.model import Expected
 from did_agent.presentation.verify import ask, judge
 from did_agent.proof.jose import MAX_TOKEN, parse_compact
 from did_agent.tokens.access_token import verify_access_token
+from did_agent.tokens.dpop import DPoPProof
+from verifier.http import Shown
 from verifier.model import Admission
 from verifier.ports import AuditSink, KeySource, Revocations, StatusListSource
+from verifier.sender import prove_keys, require_bound
 
 MAX_DEPTH: Final = 4  # delegations after the root
 _PRESENTATION_PURPOSE: Final = "presentation"
+_PROOF_PURPOSE: Final = "dpop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +64,19 @@ class Verifier:
     audit: AuditSink
     clock: Clock
     presentations: PresentationDoor | None = None
+    replay: SpendOnce | None = None  # where DPoP proofs are spent; without it none is accepted
 
-    async def admit(self, credential: str) -> Admission:
-        """Return who shows `credential`; its JOSE type alone picks the door (TOK-08).
+    async def admit(self, shown: Shown) -> Admission:
+        """Return who shows a credential; its JOSE type alone picks the door (TOK-08).
 
         Raises: Malformed, VerificationError, Unavailable.
         """
-        jws = parse_compact(credential, max_bytes=MAX_TOKEN)
+        jws = parse_compact(shown.credential, max_bytes=MAX_TOKEN)
         if jws.type == "at+jwt":
-            admission = await self._admit_token(credential, jws.header.get("kid"))
-        elif jws.type == "vp+jwt":
-            admission = await self._admit_presentation(credential)
-        else:
-            raise WrongType("neither an access token nor a presentation")
-        return admission
+            return await self._admit_token(shown, jws.header.get("kid"))
+        if jws.type == "vp+jwt" and shown.scheme == "bearer":
+            return await self._admit_presentation(shown.credential)
+        raise WrongType("neither an access token nor a presentation")
 
     async def decide(
         self, admission: Admission, *, tool: str, arguments: Mapping[str, object], request_id: str
@@ -131,19 +143,32 @@ class Verifier:
             )
         )
 
-    async def _admit_token(self, text: str, kid: object) -> Admission:
+    async def _admit_token(self, shown: Shown, kid: object) -> Admission:
         key = await self.keys.find(kid)
         now = self.clock()
+        proven = prove_keys(shown, now=now)
         token = verify_access_token(
-            text,
+            shown.credential,
             find_key=lambda _header, _claims: key,
             expected_issuer=self.issuer,
             expected_audience=self.resource,
+            proven=proven.confirmations,
             now=now,
         )
+        require_bound(token.confirmation, proven)
         admission = Admission(caller=caller_from_token(token), form="jwt", token_id=token.id, valid_until=token.expires)
         await self.revocations.require_live(admission.revocable_ids, now)
+        await self._spend(proven.proof)
         return admission
+
+    async def _spend(self, proof: DPoPProof | None) -> None:
+        """Consume a DPoP proof, last of all, so that nobody can burn another's (TOK-10)."""
+        if proof is None:
+            return
+        if self.replay is None:
+            raise BadDPoPProof("DPoP proofs are not accepted here")
+        if not await self.replay.spend(_PROOF_PURPOSE, proof.replay_key, expires=proof.replay_until):
+            raise BadDPoPProof("this proof was used before")
 
     async def _admit_presentation(self, text: str) -> Admission:
         door = self.presentations

@@ -95,7 +95,12 @@ class SQLTransaction(FederationRows, Rows):
         return await self._resources()
 
     async def put_resource(self, resource: Resource) -> None:
-        values = {"name": resource.name, "scopes": json.dumps(dict(resource.scopes)), "built_in": resource.built_in}
+        values: dict[str, Any] = {
+            "name": resource.name,
+            "scopes": json.dumps(dict(resource.scopes)),
+            "built_in": resource.built_in,
+        }
+        values["binding"] = resource.binding
         await self._put(tables.resources.c.id, resource.id, values)
 
     async def user(self, username: str) -> User | None:

@@ -34,7 +34,13 @@ def _time(name: str) -> Column[int]:
 
 
 resources: Final = Table(
-    "bridge_resources", metadata, _key("id", NAME), _text("name"), _text("scopes"), Column("built_in", Boolean)
+    "bridge_resources",
+    metadata,
+    _key("id", NAME),
+    _text("name"),
+    _text("scopes"),
+    _text("binding"),
+    Column("built_in", Boolean),
 )
 users: Final = Table(
     "bridge_users", metadata, _key("username", 128), _text("name"), _text("password_hash"), _text("rights")

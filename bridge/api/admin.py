@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -34,6 +34,7 @@ class ResourceBody(BaseModel):
     resource: str
     name: Name
     tools: dict[str, Words]
+    binding: Literal["any", "required"] = "any"
 
 
 class UserBody(BaseModel):
@@ -56,7 +57,7 @@ def routes(administration: Administration) -> APIRouter:
         body = await read_json(request, ResourceBody)
         _require_capability(body.resource, list(body.tools))
         scopes = {tool_scope(tool): words for tool, words in body.tools.items()}
-        put = Resource(id=body.resource, name=body.name, scopes=scopes)
+        put = Resource(id=body.resource, name=body.name, scopes=scopes, binding=body.binding)
         await administration.put_resource(put, by=by, request_id=request_id(request))
         return JSONResponse(_resource(put))
 
@@ -101,7 +102,8 @@ def _require_capability(resource: str, tools: list[str]) -> None:
 
 
 def _resource(resource: Resource) -> dict[str, object]:
-    names = {"resource": resource.id, "name": resource.name, "built_in": resource.built_in}
+    names: dict[str, object] = {"resource": resource.id, "name": resource.name, "built_in": resource.built_in}
+    names["binding"] = resource.binding
     return {**names, "scopes": dict(resource.scopes)}
 
 

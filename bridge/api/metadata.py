@@ -17,6 +17,7 @@ from bridge.presentations import PRESENTATION_TYPES
 from did_agent.keys.jwk import public_jwk
 from did_agent.keys.public import ALGORITHMS
 from did_agent.proof.data_integrity import WHOLE_DOCUMENT
+from did_agent.tokens.dpop import SIGNING_ALGORITHMS
 
 WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
 _PUBLIC: Final = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=60"}
@@ -40,6 +41,7 @@ def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
         "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
         "revocation_endpoint_auth_signing_alg_values_supported": _ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "authorization_response_iss_parameter_supported": True,
         "authorization_grant_profiles_supported": [ID_JAG_PROFILE, "urn:ietf:params:oauth:grant-profile:actor-profile"],
         "actor_profile_token_exchange": {

@@ -15,6 +15,7 @@ from did_agent.adapters.web_input import read_form
 from did_agent.errors import DidAgentError
 
 CHALLENGE_HEADER: Final = "OAuth-Client-Attestation-Challenge"
+NONCE_HEADER: Final = "DPoP-Nonce"
 _NO_CACHE: Final = {"Pragma": "no-cache"}
 
 
@@ -23,8 +24,10 @@ def routes(tokens: Tokens, *, issuer: str) -> APIRouter:
     router = APIRouter()
 
     def refuse(error: DidAgentError, request: Request, door: str = "") -> Response:
-        fresh = error_code(error, door=door) == "use_attestation_challenge"
-        headers = {CHALLENGE_HEADER: tokens.challenge()} if fresh else {}
+        code = error_code(error, door=door)
+        headers = {CHALLENGE_HEADER: tokens.challenge()} if code == "use_attestation_challenge" else {}
+        if code == "use_dpop_nonce":
+            headers[NONCE_HEADER] = tokens.nonce()
         return oauth_error(error, request, door=door, headers=headers)
 
     async def token(request: Request) -> Response:
@@ -43,7 +46,8 @@ def routes(tokens: Tokens, *, issuer: str) -> APIRouter:
             **({"issued_token_type": ACCESS_TOKEN_TYPE} if door == "token_exchange" else {}),
             **({"refresh_token": issued.refresh_token} if issued.refresh_token else {}),
         }
-        return JSONResponse(answer, headers=_NO_CACHE)
+        fresh = {NONCE_HEADER: tokens.nonce()} if tokens.demands_nonces and asked.dpop else {}
+        return JSONResponse(answer, headers={**_NO_CACHE, **fresh})
 
     async def revoke(request: Request) -> Response:
         try:

@@ -20,6 +20,8 @@ _CODES: Final[Mapping[type[errors.DidAgentError], str]] = {
     errors.UnsupportedDetails: "invalid_authorization_details",
     errors.ClientNotAuthenticated: "invalid_client",
     errors.WrongChallenge: "use_attestation_challenge",
+    errors.BadDPoPProof: "invalid_dpop_proof",
+    errors.DPoPNonceNeeded: "use_dpop_nonce",
     errors.BadGrant: "invalid_grant",
     errors.ActorUnauthorized: "actor_unauthorized",
     errors.UnauthorizedClient: "unauthorized_client",

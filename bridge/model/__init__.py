@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from did_agent.credential.capability import Capability
 from did_agent.keys.ed25519 import SigningKey
@@ -44,6 +44,7 @@ class Resource:
     name: str
     scopes: Mapping[str, str]
     built_in: bool = False  # a party of this deployment: for operators alone
+    binding: Literal["any", "required"] = "any"  # "required": takes sender-constrained tokens alone (TOK-09)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bridge.model import Grant, OAuthRequest, Spend
 from bridge.ports import Transaction
-from did_agent.errors import BadGrant, ClientNotAuthenticated, DidAgentError, Replayed, WrongChallenge
+from did_agent.errors import BadDPoPProof, BadGrant, ClientNotAuthenticated, DidAgentError, Replayed, WrongChallenge
 from did_agent.tokens.confirmation import Confirmation
 
 # What a grant adds to the transaction that issues (with the `jti` of the token), or that records a refusal.
@@ -47,5 +47,6 @@ def used_before(value: Spend) -> DidAgentError:
         "client_assertion": ClientNotAuthenticated("the client assertion was used before"),
         "challenge": WrongChallenge("the challenge was answered before"),
         "presentation": Replayed("the presentation was used before"),
+        "dpop": BadDPoPProof("the proof was used before"),
     }
     return refusals.get(value.purpose) or BadGrant(f"the {value.purpose} was used before")

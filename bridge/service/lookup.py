@@ -9,6 +9,7 @@ from bridge import issuance, presentations
 from bridge.authority import registered_chains, require_active
 from bridge.model import Agent, Identity, Resource, User
 from bridge.ports import Registry, Statuses, Store
+from bridge.sender_constraint import require_binding
 from bridge.service.attempt import Attempt
 from did_agent import errors
 from did_agent.credential.chain import VerifiedChain
@@ -38,16 +39,19 @@ class Lookup:
         """Return the agent's own credentials that hold now."""
         return registered_chains(agent, now=now, trusted=self.trusted)
 
-    async def resource_and_user(self, resource_id: str, username: str | None = None) -> tuple[Resource, User | None]:
-        """Return a resource and, if somebody is named, their account.
+    async def resource_and_user(
+        self, attempt: Attempt, resource_id: str, username: str | None = None
+    ) -> tuple[Resource, User | None]:
+        """Return a resource that takes such a token and, if somebody is named, their account.
 
-        Raises: UnknownResource.
+        Raises: UnknownResource, InvalidParameter when the resource takes bound tokens alone.
         """
         async with self.store.transaction() as work:
             resource = await work.resource(resource_id)
             user = None if username is None else await work.user(username)
         if resource is None:
             raise errors.UnknownResource(f"{resource_id[:200]} is not registered here")
+        require_binding(resource, attempt.confirmation)
         return resource, user
 
     async def shown(self, attempt: Attempt, token: str) -> presentations.Shown:
@@ -69,9 +73,11 @@ class Lookup:
     async def own_token(self, text: str, *, now: datetime) -> AccessToken:
         """Return a token of ours that still stands, for whichever resource.
 
+        A token bound to a key is taken without the proof of that key: what is done with it needs the signature of
+        the agent it was given to, in the presentation of who acts next.
         Raises: what `verify_own` raises, Revoked.
         """
-        token = issuance.verify_own(text, identity=self.identity, audience=None, now=now)
+        token = issuance.verify_own(text, identity=self.identity, audience=None, proven=None, now=now)
         async with self.store.transaction() as work:
             if not await work.is_standing(token.id):
                 raise errors.Revoked("the token was revoked, or was not recorded here")

@@ -11,7 +11,9 @@ from bridge.authorization_request import parse_scope
 from bridge.challenges import make_challenge
 from bridge.clients import Client, authenticate_client, require_client
 from bridge.model import Grant, Identity, OAuthRequest
+from bridge.nonces import current_nonce, require_nonce
 from bridge.ports import Store, Transaction
+from bridge.sender_constraint import prove_sender
 from bridge.service.attempt import Attempt, spend
 from bridge.service.revocation import end_tokens
 from did_agent import errors
@@ -51,10 +53,15 @@ class Tokens:
     grants: Mapping[str, OfferedGrant]  # by `grant_type`
     challenge_key: bytes = field(repr=False)
     clock: Clock
+    demands_nonces: bool = False  # whether DPoP proofs must carry a nonce of ours
 
     def challenge(self) -> str:
         """Return a fresh challenge for a presentation."""
         return make_challenge(self.challenge_key, now=self.clock())
+
+    def nonce(self) -> str:
+        """Return the nonce that DPoP proofs may carry now."""
+        return current_nonce(self.challenge_key, now=self.clock())
 
     def door(self, grant_type: str | None) -> str:
         """Return the short name of a grant type; empty when it is not offered."""
@@ -86,7 +93,7 @@ class Tokens:
         if text is None:
             raise errors.MissingParameter("token is required")
         try:
-            token = issuance.verify_own(text, identity=self.identity, audience=None, now=now)
+            token = issuance.verify_own(text, identity=self.identity, audience=None, proven=None, now=now)
         except (errors.Malformed, errors.VerificationError):
             token = None
         async with self.store.transaction() as work:
@@ -114,10 +121,25 @@ class Tokens:
         if client is not None:
             attempt.client_id = client.id
             attempt.spends.extend([client.spend] if client.spend else [])
+        self._prove_sender(attempt)
         if request.get("authorization_details") is not None:
             raise errors.UnsupportedDetails("authorization_details come from credentials, not from requests")
         attempt.scopes = parse_scope(request.get("scope"))
         return replace(await handler.judge(attempt, client), confirmation=attempt.confirmation)
+
+    def _prove_sender(self, attempt: Attempt) -> None:
+        def require(nonce: str | None) -> None:
+            require_nonce(nonce, self.challenge_key, now=attempt.now)
+
+        proof = prove_sender(
+            attempt.request,
+            url=f"{self.identity.issuer}/token",
+            now=attempt.now,
+            require_nonce=require if self.demands_nonces else None,
+        )
+        if proof is not None:
+            attempt.confirmation = proof.confirmation
+            attempt.spends.extend([proof.spend] if proof.spend else [])
 
     async def _commit(self, grant: Grant, attempt: Attempt) -> Issued:
         token = issuance.access_token(grant, identity=self.identity, now=attempt.now)

@@ -120,7 +120,9 @@ def bearer(request: Request) -> str:
     if not sent:
         raise NotAuthenticated("no Authorization header")
     scheme, _, credential = sent[0].partition(" ")
-    if len(sent) > 1 or scheme.lower() != "bearer" or not credential or " " in credential:
+    if scheme.lower() != "bearer":
+        raise NotAuthenticated("the authorization scheme is not Bearer")
+    if len(sent) > 1 or not credential or " " in credential:
         raise InvalidParameter("exactly one Bearer credential is expected")
     return credential
 

@@ -1,4 +1,7 @@
-"""httpx authentication by an agent's or operator's own key: one resource, one token, renewed in time."""
+"""httpx authentication by an agent's or operator's own key: one resource, one token, renewed in time.
+
+With DPoP the token is worth nothing without the key: each request carries a proof that is good for it alone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Final
 
 import httpx2
 
+from did_agent.client.dpop import DPoPSigner
 from did_agent.clock import Clock, system_clock
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadJOSE
@@ -22,8 +26,10 @@ class TokenAuth(httpx2.Auth):
 
     requires_response_body = False
 
-    def __init__(self, fetch: Callable[[], Awaitable[str]], *, clock: Clock = system_clock) -> None:
-        self._fetch, self._clock = fetch, clock
+    def __init__(
+        self, fetch: Callable[[], Awaitable[str]], *, dpop: DPoPSigner | None = None, clock: Clock = system_clock
+    ) -> None:
+        self._fetch, self._dpop, self._clock = fetch, dpop, clock
         self._token: str | None = None
         self._renew_at: datetime | None = None
         self._fetching = asyncio.Lock()  # many requests at once need one token, not one each
@@ -33,14 +39,22 @@ class TokenAuth(httpx2.Auth):
         raise RuntimeError(f"{request.url}: use httpx2.AsyncClient with this authentication")
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """Add the token; on a 401 try once more with a fresh one."""
+        """Add the token, with the proof of its key where it has one; on a 401 try once more with a fresh one."""
         token, fresh = await self._current(refused=None)
-        request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
+        response = yield self._show(request, token)
+        if self._dpop is not None and self._dpop.learn(response):
+            response = yield self._show(request, token)
         if response.status_code == httpx2.codes.UNAUTHORIZED and not fresh:
             token, _ = await self._current(refused=token)
+            yield self._show(request, token)
+
+    def _show(self, request: httpx2.Request, token: str) -> httpx2.Request:
+        if self._dpop is None:
             request.headers["Authorization"] = f"Bearer {token}"
-            yield request
+        else:
+            request.headers["Authorization"] = f"DPoP {token}"
+            request.headers["DPoP"] = self._dpop.proof(request.method, str(request.url), access_token=token)
+        return request
 
     async def _current(self, *, refused: str | None) -> tuple[str, bool]:
         """Return a token other than `refused`, and whether it was fetched just now."""

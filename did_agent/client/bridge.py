@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx2
 
+from did_agent.client.dpop import DPoPSigner
 from did_agent.client.wire import objects_in, segment, send, text_in
 from did_agent.clock import Clock, system_clock
 from did_agent.errors import WrongAudience
@@ -52,8 +53,11 @@ class BridgeClient:
         resource: str,
         scope: str | None = None,
         subject_token: str | None = None,
+        dpop: DPoPSigner | None = None,
     ) -> str:
         """Return the token a presentation is exchanged for (RFC 8693); with `subject_token` as its next actor.
+
+        With `dpop` the token is bound to its key.
 
         Raises: ServerRefused, PeerUnavailable.
         """
@@ -64,7 +68,7 @@ class BridgeClient:
         else:
             fields |= {"subject_token": subject_token, "subject_token_type": ACCESS_TOKEN_TYPE}
             fields |= {"actor_token": shown, "actor_token_type": VP_TYPE}
-        return await self._token(fields)
+        return await self._token(fields, dpop)
 
     async def redeem_code(  # OAuth has many parameters
         self,
@@ -117,9 +121,9 @@ class BridgeClient:
         assertion = make_client_assertion(key, audience=self.url, now=self._clock())
         return {"client_assertion": assertion, "client_assertion_type": ASSERTION_TYPE}
 
-    async def _token(self, fields: Mapping[str, str | None]) -> str:
+    async def _token(self, fields: Mapping[str, str | None], dpop: DPoPSigner | None = None) -> str:
         sent = {name: value for name, value in fields.items() if value is not None}
-        return text_in(await self._send("POST", "/token", data=sent), "access_token")
+        return text_in(await self._send("POST", "/token", data=sent, dpop=dpop), "access_token")
 
     async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         return await send("bridge", self.url, method, path, auth=self._auth, **content)

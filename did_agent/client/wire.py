@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from did_agent.adapters.http import peer_client
+from did_agent.client.dpop import DPoPSigner
 from did_agent.client.errors import members_of
 from did_agent.errors import PeerUnavailable
 
@@ -15,18 +16,32 @@ TIMEOUT: Final = 15.0  # s; signing in hashes a password
 
 
 async def send(
-    party: str, base: str, method: str, path: str, *, auth: httpx2.Auth | None = None, **content: Any
+    party: str,
+    base: str,
+    method: str,
+    path: str,
+    *,
+    auth: httpx2.Auth | None = None,
+    dpop: DPoPSigner | None = None,
+    **content: Any,
 ) -> dict[str, Any]:
-    """Return the members of the answer of the `party` at `base`.
+    """Return the members of the answer of the `party` at `base`; with `dpop` the request carries its proof.
 
     Raises: ServerRefused for a refusal, PeerUnavailable for anything that is no answer.
     """
     require_address(party, base)
     try:
         async with peer_client(timeout=TIMEOUT, auth=auth) as http:
-            return members_of(await http.request(method, base + path, **content))
+            answer = await http.request(method, base + path, headers=_proof(dpop, method, base + path), **content)
+            if dpop is not None and dpop.learn(answer):
+                answer = await http.request(method, base + path, headers=_proof(dpop, method, base + path), **content)
+            return members_of(answer)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise PeerUnavailable(f"the {party} {base}: {type(error).__name__}") from error
+
+
+def _proof(dpop: DPoPSigner | None, method: str, url: str) -> dict[str, str]:
+    return {} if dpop is None else {"DPoP": dpop.proof(method, url)}
 
 
 def require_address(party: str, base: str) -> None:

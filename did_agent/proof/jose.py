@@ -40,8 +40,12 @@ class UnverifiedJWS:
         return str(self.header.get("typ", "")).lower().removeprefix("application/")
 
 
-def parse_compact(token: str, *, max_bytes: int = MAX_TOKEN, names_did: bool = False) -> UnverifiedJWS:
+def parse_compact(
+    token: str, *, max_bytes: int = MAX_TOKEN, names_did: bool = False, carries_key: bool = False
+) -> UnverifiedJWS:
     """Return the parts of a compact JWS; with `names_did` its `kid` may be as long as a DID URL is.
+
+    With `carries_key` the header may hold `jwk`, as DPoP proofs do and nothing else may.
 
     Raises: BadJOSE, TooLarge, WrongAlgorithm.
     """
@@ -57,7 +61,7 @@ def parse_compact(token: str, *, max_bytes: int = MAX_TOKEN, names_did: bool = F
         raise BadJOSE("a segment is not canonical base64url") from error
     except Malformed as error:
         raise BadJOSE(f"the JOSE header is not strict JSON: {error.code}") from error
-    _require_header(header, _DID_URL if names_did else _KID)
+    _require_header(header, _DID_URL if names_did else _KID, _FORBIDDEN - {"jwk"} if carries_key else _FORBIDDEN)
     return UnverifiedJWS(
         header=header, payload=payload, signing_input=f"{head}.{body}".encode("ascii"), signature=signature
     )
@@ -80,8 +84,8 @@ def sign_compact(header: Mapping[str, object], payload: Mapping[str, object], ke
     return f"{signing_input}.{base64url.encode(key.sign(signing_input.encode('ascii')))}"
 
 
-def _require_header(header: Mapping[str, object], kids: re.Pattern[str]) -> None:
-    if _FORBIDDEN & header.keys():
+def _require_header(header: Mapping[str, object], kids: re.Pattern[str], forbidden: frozenset[str]) -> None:
+    if forbidden & header.keys():
         raise BadJOSE("the JOSE header carries a key, a link or an extension")
     if header.get("alg") not in _NAMES:
         raise WrongAlgorithm(f"alg is not one of {', '.join(_NAMES)}")

@@ -9,10 +9,11 @@ from typing import Final, Literal, cast, get_args
 from did_agent.clock import numeric_date
 from did_agent.credential.capability import Capability, parse_authorization_detail, to_authorization_detail
 from did_agent.encoding.timestamp import from_numeric_date
-from did_agent.errors import BadConstraint, BadCredential, BadJOSE, WrongType
+from did_agent.errors import BadConstraint, BadCredential, BadJOSE, NotBound
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.proof.jwt import FindKey, VerifiedJWT, sign_jwt, verify_jwt
 from did_agent.tokens.actor import MAX_ACTORS, act_claim, parse_act
+from did_agent.tokens.confirmation import Confirmation, parse_confirmation
 from did_agent.tokens.profiles import ACCESS_TOKEN
 
 SubjectProfile = Literal["user", "ai_agent", "service"]
@@ -40,6 +41,7 @@ class AccessToken:
     evidence: str | None = None  # digest of the signed chain the token was made from
     evidence_uri: str | None = None
     credential_ids: tuple[str, ...] = ()
+    confirmation: Confirmation | None = None  # the key its presenter must prove; None for a bearer
 
 
 def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str:
@@ -67,16 +69,25 @@ def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str
         claims["delegation_evidence"] = {"digest": token.evidence, "uri": token.evidence_uri}
     if token.credential_ids:
         claims["vc"] = {"ids": list(token.credential_ids)}
+    if token.confirmation is not None:
+        claims["cnf"] = token.confirmation.claim()
     return sign_jwt(claims, typ="at+jwt", key=key, kid=kid)
 
 
 def verify_access_token(
-    text: str, *, find_key: FindKey, expected_issuer: str, expected_audience: str, now: datetime
+    text: str,
+    *,
+    find_key: FindKey,
+    expected_issuer: str,
+    expected_audience: str,
+    proven: frozenset[Confirmation] | None,
+    now: datetime,
 ) -> AccessToken:
     """Return the token that `expected_issuer` made for `expected_audience`.
 
-    A token bound to a key (`cnf`) is refused: shown as a bearer it may be stolen (TOK-09).
-    Raises: what `verify_jwt` raises, and DepthExceeded.
+    `proven` are the keys that whoever shows it proved to hold: a token bound to another one may be stolen (TOK-09).
+    None where the token is only spoken of and gives its bringer nothing, as in revocation.
+    Raises: what `verify_jwt` raises, DepthExceeded, NotBound.
     """
     verified = verify_jwt(
         text,
@@ -86,15 +97,16 @@ def verify_access_token(
         expected_audience=frozenset({expected_audience}),
         now=now,
     )
-    if "cnf" in verified.claims:
-        raise WrongType("a sender-constrained token was shown as a bearer token")
+    confirmation = parse_confirmation(verified.claims.get("cnf"))
+    if confirmation is not None and proven is not None and confirmation not in proven:
+        raise NotBound("a sender-constrained token was shown without the proof of its key")
     try:
-        return _read(verified, expected_audience)
+        return _read(verified, expected_audience, confirmation)
     except (BadCredential, BadConstraint) as error:
         raise BadJOSE(f"authorization_details: {error.detail}") from error
 
 
-def _read(verified: VerifiedJWT, audience: str) -> AccessToken:
+def _read(verified: VerifiedJWT, audience: str, confirmation: Confirmation | None) -> AccessToken:
     claims = verified.claims
     profile = verified.text("sub_profile")
     if profile not in get_args(SubjectProfile):
@@ -121,6 +133,7 @@ def _read(verified: VerifiedJWT, audience: str) -> AccessToken:
         evidence=evidence,
         evidence_uri=uri,
         credential_ids=_credential_ids(claims.get("vc")),
+        confirmation=confirmation,
     )
 
 

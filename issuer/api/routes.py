@@ -23,6 +23,7 @@ from issuer.enrolment import INVITATION_LIFE
 from issuer.granting import LIST_TTL
 from issuer.model import Change, GrantState, NewAgent, Operator, State
 from issuer.service import IssuerService
+from verifier.http import bearer_alone
 from verifier.model import Admission
 from verifier.service import Verifier, require_scope
 
@@ -68,7 +69,7 @@ def _guarded(route: Route, service: IssuerService, verifier: Verifier) -> Callab
         by = Operator(request_id=request_id(request))
         try:
             if route.scopes != (PUBLIC,):
-                admission = await verifier.admit(bearer(request))
+                admission = await verifier.admit(bearer_alone(bearer(request)))
                 by = _operator(admission, request)  # before the scope is judged: a refusal names whom it refused
                 if not admission.caller.scopes & frozenset(route.scopes):
                     require_scope(admission, route.scopes[0])

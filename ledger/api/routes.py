@@ -14,6 +14,7 @@ from did_agent.encoding import base64url
 from did_agent.errors import DidAgentError, InvalidParameter, NotFound
 from ledger.model import MAX_PAGE, Question, Row
 from ledger.service import LedgerService
+from verifier.http import bearer_alone
 from verifier.service import Verifier, require_scope
 
 READ_SCOPE: Final = "audit:read"
@@ -29,7 +30,7 @@ def ledger_api(  # noqa: C901  # one short handler per route
 
     async def require_reader(request: Request) -> None:
         try:
-            require_scope(await verifier.admit(bearer(request)), READ_SCOPE)
+            require_scope(await verifier.admit(bearer_alone(bearer(request))), READ_SCOPE)
         except DidAgentError as error:
             await verifier.refuse(error, action="audit.read", request_id=request_id(request))
             raise

@@ -102,6 +102,7 @@ class World:
             audit=self,
             clock=lambda: self.now,
             presentations=PresentationDoor(trusted=TrustedIssuers.of(ISSUER), statuses=self, replay=self),
+            replay=self,
         )
 
     def guard(self) -> Guard:
@@ -119,10 +120,11 @@ class World:
         content: bytes | None = None,
         guard: Guard | None = None,
         headers: list[tuple[str, str]] | None = None,
+        scheme: str = "Bearer",
     ) -> httpx2.Response:
         sent = list(headers or [])
         if credential is not None:
-            sent.append(("Authorization", f"Bearer {credential}"))
+            sent.append(("Authorization", f"{scheme} {credential}"))
         body = content if content is not None else json.dumps(message).encode()
         transport = httpx2.ASGITransport(app=guard or self.guard())
         async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example") as http:

@@ -116,6 +116,7 @@ def test_a_token_is_read_as_it_was_made(
             find_key=lambda _header, _claims: KEY.public,
             expected_issuer=BRIDGE,
             expected_audience=RESOURCE,
+            proven=frozenset(),
             now=NOW,
         )
 
@@ -150,5 +151,6 @@ def test_no_character_of_a_token_can_be_changed(data: st.DataObject) -> None:
             find_key=lambda _header, _claims: KEY.public,
             expected_issuer=BRIDGE,
             expected_audience=RESOURCE,
+            proven=frozenset(),
             now=NOW,
         )

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from did_agent.adapters import web
 from did_agent.adapters.web import harden
 from did_agent.adapters.web_input import bearer, plain_app, read_form, read_json, read_query
-from did_agent.errors import BadSignature, PeerUnavailable, StateConflict, StoreUnavailable, ToolDenied
+from did_agent.errors import BadSignature, ConsentDenied, PeerUnavailable, StateConflict, StoreUnavailable
 
 JSON = ("content-type", "application/json")
 FORM = ("content-type", "application/x-www-form-urlencoded")
@@ -38,7 +38,7 @@ class Served:
         app = plain_app()
         failures = {
             "proof": BadSignature("the third link"),
-            "denied": ToolDenied("row 7"),
+            "denied": ConsentDenied("row 7"),
             "conflict": StateConflict("is retired"),
             "away": PeerUnavailable("10.0.0.7 refused"),
             "store": StoreUnavailable("SELECT secret FROM t"),
@@ -205,7 +205,7 @@ async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatc
     ("kind", "status", "code"),
     [
         ("proof", 401, "bad_signature"),
-        ("denied", 403, "tool_denied"),
+        ("denied", 403, "consent_denied"),
         ("away", 503, "peer_unavailable"),
         ("store", 503, "store_unavailable"),
         ("bug", 500, "internal_error"),
@@ -332,12 +332,12 @@ async def test_exactly_one_bearer_credential_in_the_header_is_taken() -> None:
     served = Served()
     assert (await served.ask("GET", "/bearer", ("authorization", "bearer abc"))).status == 200
     assert served.reached == ["abc"]
+    assert (await served.ask("GET", "/bearer", ("authorization", "Basic abc"))).status == 401
     missing = await served.ask("GET", "/bearer")
     assert (missing.status, missing.headers["www-authenticate"]) == (401, "Bearer")
     for headers in (
         [("authorization", "Bearer a"), ("authorization", "Bearer b")],
         [("authorization", "Bearer a b")],
-        [("authorization", "Basic abc")],
         [("authorization", "Bearer")],
     ):
         assert (await served.ask("GET", "/bearer", *headers)).status == 400

@@ -62,7 +62,10 @@ async def test_both_forms_are_the_same_caller_the_same_decision_and_the_same_rec
 async def test_without_a_credential_the_challenge_tells_where_to_get_one(world: World) -> None:
     response = await world.send(None, call("list_menu"))
     assert response.status_code == 401
-    assert response.headers["www-authenticate"] == f'Bearer resource_metadata="{METADATA}"'
+    assert response.headers.get_list("www-authenticate") == [
+        f'Bearer resource_metadata="{METADATA}"',
+        'DPoP algs="EdDSA Ed25519 ES256"',
+    ]
     document = (await world.send(None, method="GET", path="/.well-known/oauth-protected-resource/mcp")).json()
     assert (document["resource"], document["authorization_servers"]) == (RESOURCE, [BRIDGE])
     root = await world.send(None, method="GET", path="/.well-known/oauth-protected-resource")

@@ -10,7 +10,7 @@ import pytest
 from did_agent.cli.output import clip, emit, exit_code, fail, grid, printable, table
 from did_agent.cli.table import COLUMNS, audit_rows, audit_table
 from did_agent.client.errors import ServerRefused
-from did_agent.errors import ChainBroken, Misconfigured, NotAuthenticated, NotFound, PeerUnavailable, ToolDenied
+from did_agent.errors import ChainBroken, ConsentDenied, Misconfigured, NotAuthenticated, NotFound, PeerUnavailable
 
 DID = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 OTHER = "did:key:z6MkpTHR8VNsBxYAAWHut2Geadd9jSwuBV8xRoAnwWsdvktH"
@@ -127,7 +127,7 @@ def test_a_grid_of_one_line_needs_no_padding() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "hint"),
     [
-        (ToolDenied("no"), 1, None),
+        (ConsentDenied("no"), 1, None),
         (NotFound("no such agent"), 1, "did-agent agent list"),
         (ChainBroken("the parent was not shown"), 1, "JSON list"),
         (Misconfigured("no key"), 1, "did-agent doctor"),

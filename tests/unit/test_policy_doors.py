@@ -94,6 +94,7 @@ def through_a_token(caller: VerifiedCaller, **changes: Any) -> VerifiedCaller:
         find_key=lambda _header, _claims: BRIDGE_KEY.public,
         expected_issuer=BRIDGE,
         expected_audience=RESOURCE,
+        proven=frozenset(),
         now=NOW,
     )
     return caller_from_token(read)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from did_agent.credential.capability import tool_scope
-from did_agent.errors import DidAgentError, Malformed, NotAuthenticated, TooLarge, Unavailable
+from did_agent.errors import (
+    BadDPoPProof,
+    DidAgentError,
+    DPoPNonceNeeded,
+    Malformed,
+    NotAuthenticated,
+    TooLarge,
+    Unavailable,
+)
 from did_agent.policy.decide import Decision
+from did_agent.tokens.dpop import SIGNING_ALGORITHMS
 from verifier.mcp.operation import HeaderMismatch, Operation
 
 RETRY_AFTER = "2"  # s
@@ -25,6 +34,7 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    challenges: Sequence[str] = ()  # each its own WWW-Authenticate line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,7 @@ class ResourceMetadata:
             "resource": self.resource,
             "authorization_servers": [self.bridge],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
             "authorization_details_types_supported": ["attenuating_agent_token"],
         }
         if self.name is not None:
@@ -71,11 +82,14 @@ def refused(error: DidAgentError, metadata: ResourceMetadata, *, request_id: str
         return _error(400, None, _HEADER_MISMATCH, error.public)
     if isinstance(error, Malformed) and not error.code.startswith("bad_jose"):
         return _problem(413 if isinstance(error, TooLarge) else 400, error, request_id, {})
-    challenge = _challenge(metadata)
-    if not isinstance(error, NotAuthenticated):
-        # Never which check failed: that is for the audit event, not for whoever probes us.
-        challenge = _challenge(metadata, error="invalid_token")
-    return _problem(401, error, request_id, {"WWW-Authenticate": challenge})
+    # Never which check failed: that is for the audit event, not for whoever probes us.
+    code = None if isinstance(error, NotAuthenticated) else "invalid_token"
+    of_the_proof = isinstance(error, BadDPoPProof | DPoPNonceNeeded)
+    challenges = (
+        _challenge(metadata, error=None if of_the_proof else code),
+        _dpop_challenge(error.code if of_the_proof else code),
+    )
+    return replace(_problem(401, error, request_id, {}), challenges=challenges)
 
 
 def denied(decision: Decision, operation: Operation, metadata: ResourceMetadata) -> Answer:
@@ -86,8 +100,7 @@ def denied(decision: Decision, operation: Operation, metadata: ResourceMetadata)
     if decision.reason == "scope_not_granted":
         scope = tool_scope(operation.tool or "")
         challenge = _challenge(metadata, error="insufficient_scope", scope=scope)
-        answer = _error(403, operation.id, NOT_ALLOWED, decision.explanation)
-        return Answer(status=403, headers={**answer.headers, "WWW-Authenticate": challenge}, body=answer.body)
+        return replace(_error(403, operation.id, NOT_ALLOWED, decision.explanation), challenges=(challenge,))
     result = {
         "resultType": "complete",
         "isError": True,
@@ -113,13 +126,18 @@ def _challenge(metadata: ResourceMetadata, *, error: str | None = None, scope: s
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in members.items() if value is not None)
 
 
+def _dpop_challenge(error: str | None) -> str:
+    members = {"error": error, "algs": " ".join(SIGNING_ALGORITHMS)}
+    return "DPoP " + ", ".join(f'{name}="{value}"' for name, value in members.items() if value is not None)
+
+
 def _problem(status: int, error: DidAgentError, request_id: str, headers: Mapping[str, str]) -> Answer:
     members = {"type": "about:blank", "title": error.public, "status": status, "code": _public_code(error)}
     return _json(status, {**members, "request_id": request_id}, headers)
 
 
 def _public_code(error: DidAgentError) -> str:
-    open_families = (Malformed, Unavailable, NotAuthenticated)
+    open_families = (Malformed, Unavailable, NotAuthenticated, BadDPoPProof, DPoPNonceNeeded)
     return error.code if isinstance(error, open_families) else "invalid_token"
 
 

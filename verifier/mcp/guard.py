@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from did_agent.adapters.peer_certificate import peer_certificate
 from did_agent.encoding.strict_json import MAX_BODY
 from did_agent.errors import DidAgentError, TooLarge, Unavailable
 from did_agent.policy.caller import Principal, VerifiedCaller
 from did_agent.policy.decide import is_visible
 from verifier.composition import GuardParts, compose
-from verifier.http import bearer_credential
+from verifier.http import read_credential
 from verifier.mcp.answers import (
     Answer,
     ResourceMetadata,
@@ -38,6 +39,7 @@ Scope = MutableMapping[str, Any]
 _Owner = tuple[Principal, tuple[str, ...], str]
 
 MAX_SESSIONS: Final = 10_000  # sessions of the older wires whose owner is remembered; the oldest goes first
+_FOR_US: Final = (b"authorization", b"dpop")
 _SINGLE: Final = (b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id", b"content-type")
 
 
@@ -67,7 +69,8 @@ class Guard:
 
     def __init__(self, app: Any, parts: GuardParts, metadata: ResourceMetadata) -> None:
         self._app, self._parts, self._metadata = app, parts, metadata
-        self._path = urlsplit(metadata.resource).path or "/"
+        parts_of = urlsplit(metadata.resource)
+        self._path, self._origin = parts_of.path or "/", f"{parts_of.scheme}://{parts_of.netloc}"
         self._sessions: OrderedDict[str, _Owner] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -99,8 +102,14 @@ class Guard:
     async def _admit(self, scope: Scope, request_id: str) -> Admission:
         verifier = self._parts.verifier
         try:
-            credential = bearer_credential(scope["headers"], scope.get("query_string", b""))
-            return await verifier.admit(credential)
+            shown = read_credential(
+                scope["headers"],
+                scope.get("query_string", b""),
+                method=scope["method"],
+                url=self._origin + scope["path"],
+                certificate=peer_certificate(scope),
+            )
+            return await verifier.admit(shown)
         except DidAgentError as error:
             try:
                 await verifier.refuse(error, action="resource.access", request_id=request_id)
@@ -140,7 +149,7 @@ class Guard:
         self, scope: Scope, receive: Any, send: Any, *, body: bytes, admission: Admission, operation: Operation | None
     ) -> None:
         # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).
-        headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"authorization"]
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _FOR_US]
         inner = {**scope, "headers": headers}
         if scope["method"] == "POST":
             receive = _replay(body, receive)
@@ -230,6 +239,7 @@ def _replay(body: bytes, receive: Any) -> Any:
 
 async def _answer(send: Any, answer: Answer, request_id: str) -> None:
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    headers += [(b"www-authenticate", challenge.encode("latin-1")) for challenge in answer.challenges]
     headers += [(b"content-length", str(len(answer.body)).encode()), (b"x-request-id", request_id.encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

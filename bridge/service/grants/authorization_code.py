@@ -50,7 +50,7 @@ class AuthorizationCode:
             raise errors.BadGrant(f"{error.code}: {error.detail}") from error  # at this door all is one grant
         if not set(attempt.request.resources) <= {code.request.resource}:
             raise errors.UnknownResource("the code is for another resource")
-        resource, user = await self.lookup.resource_and_user(code.request.resource, code.username)
+        resource, user = await self.lookup.resource_and_user(attempt, code.request.resource, code.username)
         chains = [shown.chain] if shown else self.lookup.chains(agent, now=now)
         authority = authority_at(resource.id, chains, now=now)
         return authorization_code.judge(

@@ -27,7 +27,7 @@ class ClientCredentials:
         """
         authenticated, wanted, now = require_client(client), attempt.request.resources, attempt.now
         if authenticated.id in self.operators:
-            served, _ = await self.lookup.resource_and_user(choose_resource(wanted, ()))
+            served, _ = await self.lookup.resource_and_user(attempt, choose_resource(wanted, ()))
             return client_credentials.judge_operator(
                 authenticated.id, requested=attempt.scopes, resource=served, now=now
             )
@@ -35,7 +35,7 @@ class ClientCredentials:
             raise UnauthorizedClient("the client is no agent: it has no rights of its own")
         agent = await self.lookup.agent(authenticated.agent)
         chains = self.lookup.chains(agent, now=now)
-        resource, _ = await self.lookup.resource_and_user(choose_resource(wanted, chains))
+        resource, _ = await self.lookup.resource_and_user(attempt, choose_resource(wanted, chains))
         authority = authority_at(resource.id, chains, now=now)
         return client_credentials.judge_agent(
             agent.did, requested=attempt.scopes, resource=resource, authority=authority, now=now

@@ -77,7 +77,7 @@ class JWTBearer:
         chains = self.lookup.chains(agent, now=now)
         wanted = {*attempt.request.resources, *([found.resource] if found.resource else [])}
         resource, user = await self.lookup.resource_and_user(
-            choose_resource(tuple(wanted), chains), await self._username(found)
+            attempt, choose_resource(tuple(wanted), chains), await self._username(found)
         )
         return jwt_bearer.judge_id_jag(
             found,
@@ -113,7 +113,7 @@ class JWTBearer:
         attempt.client_id = rule.agent
         agent = await self.lookup.agent(rule.agent)
         chains = self.lookup.chains(agent, now=now)
-        resource, _ = await self.lookup.resource_and_user(choose_resource(attempt.request.resources, chains))
+        resource, _ = await self.lookup.resource_and_user(attempt, choose_resource(attempt.request.resources, chains))
         return jwt_bearer.judge_workload(
             found,
             rule,

@@ -33,7 +33,7 @@ class TokenExchange:
             return await self.present(attempt, client, exchange.presentation)
         subject = await self._subject(attempt, exchange.token)
         shown = await self._shown(attempt, client, exchange.presentation)
-        resource, user = await self.lookup.resource_and_user(subject.audience, subject.subject)
+        resource, user = await self.lookup.resource_and_user(attempt, subject.audience, subject.subject)
         authority = authority_at(resource.id, [shown.chain], now=attempt.now)
         return token_exchange.judge_next_hop(
             subject,
@@ -52,7 +52,7 @@ class TokenExchange:
         """
         shown = await self._shown(attempt, client, presentation)
         wanted, principal = choose_resource(attempt.request.resources, [shown.chain]), principal_of(shown.chain)
-        resource, user = await self.lookup.resource_and_user(wanted, principal.id)
+        resource, user = await self.lookup.resource_and_user(attempt, wanted, principal.id)
         authority = authority_at(resource.id, [shown.chain], now=attempt.now)
         return token_exchange.judge_presentation(
             shown, requested=attempt.scopes, resource=resource, authority=authority, user=user, now=attempt.now

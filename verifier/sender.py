@@ -1,0 +1,54 @@
+"""Which keys the caller of a resource proved to hold, before its token is believed (RFC 9449, 7; RFC 8705, 3)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from did_agent.encoding import base64url
+from did_agent.errors import BadDPoPProof
+from did_agent.tokens.confirmation import Confirmation
+from did_agent.tokens.dpop import DPoPProof, verify_proof
+from verifier.http import Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenKeys:
+    """What a caller proved; `proof` is still to be spent."""
+
+    confirmations: frozenset[Confirmation]
+    proof: DPoPProof | None
+
+
+def prove_keys(shown: Shown, *, now: datetime, require_nonce: Callable[[str | None], None] | None = None) -> ProvenKeys:
+    """Return the keys a request proves.
+
+    Raises: BadDPoPProof, DPoPNonceNeeded.
+    """
+    confirmations = set()
+    if shown.certificate is not None:
+        digest = base64url.encode(hashlib.sha256(shown.certificate).digest())
+        confirmations.add(Confirmation(x5t_s256=digest))
+    if shown.scheme != "dpop":
+        # A proof beside a Bearer credential counts for nothing: the scheme says what the caller means (RFC 9449, 7.2).
+        return ProvenKeys(confirmations=frozenset(confirmations), proof=None)
+    proof = verify_proof(
+        shown.proofs,
+        method=shown.method,
+        url=shown.url,
+        now=now,
+        access_token=shown.credential,
+        require_nonce=require_nonce,
+    )
+    return ProvenKeys(confirmations=frozenset({*confirmations, proof.confirmation}), proof=proof)
+
+
+def require_bound(confirmation: Confirmation | None, proven: ProvenKeys) -> None:
+    """Return unless the DPoP scheme was used for a token that is bound to no DPoP key (RFC 9449, 7.1).
+
+    Raises: BadDPoPProof.
+    """
+    if proven.proof is not None and confirmation != proven.proof.confirmation:
+        raise BadDPoPProof("the token is not bound to the key of the proof")
