@@ -15,21 +15,25 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from bridge.adapters import tables
+from bridge.adapters.client_documents import ClientDocumentsHTTP
 from bridge.adapters.foreign_keys import ForeignKeysHTTP
 from bridge.adapters.passwords import Argon2Passwords
 from bridge.adapters.registry_http import OwnToken, RegistryHTTP
 from bridge.adapters.sql import SQLStore
-from bridge.api import admin, authorize, federation, metadata, revocations, token
+from bridge.api import admin, authorize, federation, metadata, par, revocations, token
+from bridge.api import clients as clients_api
 from bridge.grants import jwt_bearer, token_exchange
 from bridge.model import AUDIT_READ, BRIDGE_ADMIN, ISSUER_ADMIN, REGISTRY_READ, Identity, Resource
 from bridge.service.administration import Administration
 from bridge.service.authorization import Authorization
+from bridge.service.clients import ClientAdministration, Clients
 from bridge.service.federation import FederationAdministration
 from bridge.service.grants.authorization_code import AuthorizationCode
 from bridge.service.grants.client_credentials import ClientCredentials
 from bridge.service.grants.jwt_bearer import JWTBearer
 from bridge.service.grants.token_exchange import TokenExchange
 from bridge.service.lookup import Lookup
+from bridge.service.pushing import Pushing
 from bridge.service.revocation import RevocationFeed
 from bridge.service.tokens import OfferedGrant, Tokens
 from bridge.settings import BridgeSettings
@@ -78,9 +82,21 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         trusted=trusted,
         challenge_key=_derived(identity.token_key, b"challenges"),
     )
+    clients = Clients(
+        store=store,
+        registry=registry,
+        documents=ClientDocumentsHTTP(
+            fetcher,
+            allow_loopback=is_loopback(settings.bridge_url),
+            domains=frozenset(settings.client_domains) or None,
+            clock=clock,
+        ),
+        identity=identity,
+    )
     tokens = Tokens(
         store=store,
         identity=identity,
+        clients=clients,
         grants=_grants(
             lookup, operators=frozenset(trust.operators), foreign_keys=ForeignKeysHTTP(fetcher, clock=clock)
         ),
@@ -89,9 +105,16 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         demands_nonces=settings.dpop_nonces,
     )
     authorization = Authorization(
-        store=store, registry=registry, passwords=passwords, identity=identity, trusted=trusted, clock=clock
+        store=store,
+        registry=registry,
+        clients=clients,
+        passwords=passwords,
+        identity=identity,
+        trusted=trusted,
+        clock=clock,
     )
     administration = Administration(store=store, passwords=passwords, identity=identity, clock=clock)
+    pushing = Pushing(authorization=authorization, clients=clients, store=store, identity=identity, clock=clock)
     feed = RevocationFeed(store=store, identity=identity, issuers=frozenset(trust.issuers), clock=clock)
     browser = authorize.Browser(issuer=identity.issuer, csrf_key=_derived(identity.token_key, b"forms"))
 
@@ -118,6 +141,8 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         token.routes(tokens, issuer=identity.issuer),
         authorize.routes(authorization, browser),
         admin.routes(administration),
+        clients_api.routes(administration, ClientAdministration(store=store, identity=identity, clock=clock)),
+        par.routes(pushing),
         federation.routes(administration, FederationAdministration(store=store, identity=identity, clock=clock)),
         revocations.routes(feed),
     ):
@@ -128,10 +153,11 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
 
 def _grants(lookup: Lookup, *, operators: frozenset[str], foreign_keys: ForeignKeysHTTP) -> dict[str, OfferedGrant]:
     """Return every grant this bridge offers, by its `grant_type`."""
-    exchange = TokenExchange(lookup=lookup)
+    codes = AuthorizationCode(lookup=lookup)
+    exchange = TokenExchange(lookup=lookup, codes=codes)
     return {
         "client_credentials": OfferedGrant("client_credentials", ClientCredentials(lookup=lookup, operators=operators)),
-        "authorization_code": OfferedGrant("authorization_code", AuthorizationCode(lookup=lookup)),
+        "authorization_code": OfferedGrant("authorization_code", codes),
         token_exchange.GRANT_TYPE: OfferedGrant("token_exchange", exchange),
         jwt_bearer.GRANT_TYPE: OfferedGrant(
             "jwt_bearer", JWTBearer(lookup=lookup, keys=foreign_keys, presentations=exchange)

@@ -10,6 +10,7 @@ from bridge.model import Grant, Identity, OAuthRequest
 from did_agent.audit.event import AuditEvent
 from did_agent.errors import DidAgentError
 from did_agent.policy.decide import POLICY_VERSION
+from did_agent.tokens.access_token import AccessToken
 
 MAX_TEXT: Final = 500  # characters of an explanation or a target
 
@@ -37,6 +38,24 @@ def bridge_event(identity: Identity, action: str, explanation: str, *, now: date
     """Return an event by this bridge; fields that are not said are absent."""
     fields = {**_UNSAID, **said, "action": action, "explanation": explanation[:MAX_TEXT]}
     return AuditEvent(id=uuid.uuid4().urn, time=now, source=identity.did, party="bridge", **fields)
+
+
+def by_operator(
+    identity: Identity, action: str, target: str, *, by: AccessToken, request_id: str, now: datetime
+) -> AuditEvent:
+    """Return the event of something an operator changed."""
+    return bridge_event(
+        identity,
+        action,
+        "an operator did it",
+        now=now,
+        principal=by.subject,
+        principal_kind="service",
+        client_id=by.client_id,
+        target=target,
+        token_id=by.id,
+        request_id=request_id,
+    )
 
 
 def token_issued(identity: Identity, grant: Grant, *, token_id: str, now: datetime, request_id: str) -> AuditEvent:

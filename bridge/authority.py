@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from bridge.model import TOKEN_SECONDS, Agent, Authority, Resource
-from did_agent.credential.capability import Capability, covered_by, scopes_of
+from did_agent.credential.capability import Capability, covered_by, parse_bare_capability, scopes_of
 from did_agent.credential.chain import VerifiedChain, verify_chain
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.digest import digest_uri
@@ -91,19 +92,31 @@ def granted_scopes(
     requested: frozenset[str] | None,
     resource: Resource,
     *,
-    agent: Sequence[Capability],
+    agent: Sequence[Capability] | None,
     user: frozenset[str] | None = None,
     earlier: Mapping[str, frozenset[str]] | None = None,
 ) -> frozenset[str]:
     """Return requested ∩ resource ∩ earlier terms (consent, previous token) ∩ agent ∩ user.
 
+    `agent` is None where no agent acts: a program that a user runs, which has no rights of its own to take from.
     Raises: EmptyGrant naming the term that left nothing, or a scope the resource does not have.
     """
     unknown = (requested or frozenset()) - resource.scopes.keys()
     if unknown:
         raise EmptyGrant(f"the resource has no scope {min(unknown)[:80]}")
-    limits = {"resource": frozenset(resource.scopes), **(earlier or {}), "agent": scopes_of(agent)}
-    return grant(requested, limits=limits if user is None else {**limits, "user": user})
+    limits = {"resource": frozenset(resource.scopes), **(earlier or {})}
+    if agent is not None:
+        limits["agent"] = scopes_of(agent)
+    if user is not None:
+        limits["user"] = user
+    return grant(requested, limits=limits)
+
+
+def client_authority(resource: Resource, scopes: frozenset[str], *, now: datetime) -> Authority:
+    """Return what a program without an agent may do: the tools that were granted, with any arguments."""
+    tools: dict[str, dict[str, object]] = {scope.removeprefix("tool:"): {} for scope in sorted(scopes)}
+    held = parse_bare_capability({"resource": [resource.id], "tools": tools})
+    return replace(authority_at(resource.id, (), now=now), capabilities=(held,))
 
 
 def token_end(now: datetime, *bounds: datetime) -> datetime:

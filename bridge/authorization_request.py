@@ -8,12 +8,14 @@ from typing import Final
 
 from bridge.grants.authorization_code import CHALLENGE_FORM
 from bridge.model import Agent, AuthorizationRequest, OAuthRequest
+from bridge.model.clients import OAuthClient
 from bridge.redirects import require_redirect_uri
 from did_agent.errors import EmptyGrant, InvalidParameter
 
 MAX_STATE: Final = 1_024  # characters
 _STATE: Final = re.compile(r"[ -~]*")
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")  # RFC 6749, 3.3
+_JKT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _NOT_OFFERED: Final = ("request", "request_uri", "authorization_details", "registration")
 
 
@@ -29,9 +31,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where answers may go: an active agent's registered redirect URI."""
+    """Where answers may go: a registered redirect URI of a client that is served."""
 
-    agent: Agent
+    client: OAuthClient
     redirect_uri: str
     state: str | None
 
@@ -50,18 +52,18 @@ def parse_scope(text: str | None) -> frozenset[str] | None:
     return None if text is None else frozenset(text.split(" "))
 
 
-def read_destination(asked: OAuthRequest, agent: Agent | None) -> Destination:
+def read_destination(asked: OAuthRequest, client: OAuthClient | None, agent: Agent | None) -> Destination:
     """Return where to answer; what fails here is shown on a local page and never redirected (RFC 9700, 4.11).
 
     Raises: InvalidParameter.
     """
-    if agent is None or not agent.is_active:
-        raise InvalidParameter("client_id is not an active agent of this deployment")
+    if client is None or (client.agent is not None and (agent is None or not agent.is_active)):
+        raise InvalidParameter("client_id is not an active agent or client of this deployment")
     state = asked.get("state")
     if state is not None and (len(state) > MAX_STATE or not _STATE.fullmatch(state)):
         raise InvalidParameter("state is too long or not printable ASCII")
-    uri = require_redirect_uri(asked.get("redirect_uri"), agent.redirect_uris)
-    return Destination(agent=agent, redirect_uri=uri, state=state)
+    uri = require_redirect_uri(asked.get("redirect_uri"), client.redirect_uris)
+    return Destination(client=client, redirect_uri=uri, state=state)
 
 
 def require_form(asked: OAuthRequest, destination: Destination) -> Refusal | None:
@@ -74,25 +76,32 @@ def require_form(asked: OAuthRequest, destination: Destination) -> Refusal | Non
         (not asked.parameters.keys() & _NOT_OFFERED, "request objects and details are not accepted"),
         (asked.get("code_challenge_method") == "S256", "PKCE with code_challenge_method S256 is required"),
         (CHALLENGE_FORM.fullmatch(asked.get("code_challenge") or ""), "code_challenge does not have its form"),
-        # The agent that acts is the client that redeems; anybody else could not prove it (DEL-01).
-        (asked.get("requested_actor") in (None, destination.agent.did), "requested_actor is not this client"),
+        (_JKT.fullmatch(asked.get("dpop_jkt") or "x" * 43), "dpop_jkt is not a thumbprint"),
+        # A client that is an agent acts itself (DEL-01).
+        (
+            destination.client.agent is None or asked.get("requested_actor") in (None, destination.client.agent),
+            "requested_actor is not this client",
+        ),
     )
     broken = next((sentence for kept, sentence in rules if not kept), None)
     return None if broken is None else destination.refuse("invalid_request", broken)
 
 
-def make_request(asked: OAuthRequest, destination: Destination, *, resource: str) -> AuthorizationRequest:
+def make_request(
+    asked: OAuthRequest, destination: Destination, *, actor: Agent | None, resource: str
+) -> AuthorizationRequest:
     """Return the checked request.
 
     Raises: EmptyGrant when its scope cannot be read.
     """
     return AuthorizationRequest(
-        client_id=destination.agent.did,
-        actor=destination.agent.did,
+        client_id=destination.client.id,
+        actor=None if actor is None else actor.did,
         redirect_uri=destination.redirect_uri,
         redirect_uri_given=asked.get("redirect_uri") is not None,
         state=destination.state,
         resource=resource,
         scopes=parse_scope(asked.get("scope")),
         code_challenge=asked.get("code_challenge") or "",
+        dpop_jkt=asked.get("dpop_jkt"),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.model import TOKEN_SECONDS, Agent, Resource, User
+from bridge.model.clients import OAuthClient
 from bridge.redirects import is_loopback, shown_host
 from did_agent.encoding import base64url
 from did_agent.errors import ConsentDenied, InvalidParameter
@@ -22,7 +23,8 @@ COOKIE_FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
 class ConsentPage:
     """Everything a person is told; all of it from our own records, none of it from the request (DEL-02)."""
 
-    agent: Agent
+    client: OAuthClient
+    agent: Agent | None  # who will act; None for a program that acts for no agent
     agent_short: str
     resource: Resource
     user: User
@@ -63,12 +65,19 @@ def require_same_origin(origin: str | None, fetch_site: str | None, *, expected:
 
 
 def consent_page(
-    redirect_uri: str, *, agent: Agent, resource: Resource, user: User, offered: Iterable[str]
+    redirect_uri: str,
+    *,
+    client: OAuthClient,
+    agent: Agent | None,
+    resource: Resource,
+    user: User,
+    offered: Iterable[str],
 ) -> ConsentPage:
     """Return what the consent page tells."""
     return ConsentPage(
+        client=client,
         agent=agent,
-        agent_short=short_did(agent.did),
+        agent_short="" if agent is None else short_did(agent.did),
         resource=resource,
         user=user,
         scopes=tuple((scope, resource.scopes[scope]) for scope in sorted(offered)),

@@ -19,6 +19,7 @@ class BridgeSettings(BaseSettings):
     issuer_url: str = "http://127.0.0.1:8401"
     ledger_url: str = "http://127.0.0.1:8402"
     database_url: str | None = None
+    client_domains: tuple[str, ...] = ()  # hosts whose client documents are read; empty: any
     dpop_nonces: bool = False  # whether DPoP proofs must carry a nonce of the bridge
     status_max_age: int = Field(default=30, ge=0, le=300)  # seconds a status list is believed after it was fetched
 

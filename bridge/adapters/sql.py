@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.adapters import tables
 from bridge.adapters.rows import Rows, digest_of
+from bridge.adapters.sql_clients import ClientRows, pushed_requests
 from bridge.adapters.sql_federation import FederationRows
 from bridge.model import AuthorizationRequest, Code, Resource, Session, Spend, User
 from did_agent.adapters import outbox, sql
@@ -24,7 +25,12 @@ from did_agent.tokens.security_event import EventKind, SecurityEvent
 
 KEEP_SECONDS: Final = 86_400  # how long what is over is kept, so that late questions still find it
 _REVERSIBLE: Final = ("agent-suspended", "agent-resumed")
-_OVER: Final = (tables.codes.c.expires, tables.sessions.c.created, tables.tokens.c.expires)
+_OVER: Final = (
+    tables.codes.c.expires,
+    tables.sessions.c.created,
+    tables.tokens.c.expires,
+    pushed_requests.c.expires,
+)
 
 
 class SQLStore:
@@ -65,7 +71,7 @@ class SQLStore:
             await connection.execute(delete(tables.dependencies).where(orphans))
 
 
-class SQLTransaction(FederationRows, Rows):
+class SQLTransaction(ClientRows, FederationRows, Rows):
     """One unit of work; implements `bridge.ports.Transaction`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -98,9 +104,10 @@ class SQLTransaction(FederationRows, Rows):
         values: dict[str, Any] = {
             "name": resource.name,
             "scopes": json.dumps(dict(resource.scopes)),
+            "binding": resource.binding,
+            "admits": resource.admits,
             "built_in": resource.built_in,
         }
-        values["binding"] = resource.binding
         await self._put(tables.resources.c.id, resource.id, values)
 
     async def user(self, username: str) -> User | None:

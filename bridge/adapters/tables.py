@@ -40,6 +40,7 @@ resources: Final = Table(
     _text("name"),
     _text("scopes"),
     _text("binding"),
+    _text("admits"),
     Column("built_in", Boolean),
 )
 users: Final = Table(

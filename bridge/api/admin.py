@@ -35,6 +35,7 @@ class ResourceBody(BaseModel):
     name: Name
     tools: dict[str, Words]
     binding: Literal["any", "required"] = "any"
+    admits: Literal["agents", "clients"] = "agents"
 
 
 class UserBody(BaseModel):
@@ -57,7 +58,7 @@ def routes(administration: Administration) -> APIRouter:
         body = await read_json(request, ResourceBody)
         _require_capability(body.resource, list(body.tools))
         scopes = {tool_scope(tool): words for tool, words in body.tools.items()}
-        put = Resource(id=body.resource, name=body.name, scopes=scopes, binding=body.binding)
+        put = Resource(id=body.resource, name=body.name, scopes=scopes, binding=body.binding, admits=body.admits)
         await administration.put_resource(put, by=by, request_id=request_id(request))
         return JSONResponse(_resource(put))
 
@@ -103,7 +104,7 @@ def _require_capability(resource: str, tools: list[str]) -> None:
 
 def _resource(resource: Resource) -> dict[str, object]:
     names: dict[str, object] = {"resource": resource.id, "name": resource.name, "built_in": resource.built_in}
-    names["binding"] = resource.binding
+    names |= {"binding": resource.binding, "admits": resource.admits}
     return {**names, "scopes": dict(resource.scopes)}
 
 

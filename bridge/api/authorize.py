@@ -153,7 +153,7 @@ class _Pages:
         sent = None if fresh else self._browser.cookie(request)
         cookie = sent or secrets.token_urlsafe(32)
         status, message = _SENTENCES[reason]
-        values = {"agent": opened.destination.agent, "resource": opened.resource, "message": message}
+        values = {"asking": opened.agent or opened.destination.client, "resource": opened.resource, "message": message}
         response = self._form("login", request, opened, cookie=cookie, status=status, **values)
         if sent is None:
             self._browser.remember(response, cookie)

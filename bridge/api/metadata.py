@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from bridge.grants.jwt_bearer import ID_JAG_PROFILE
 from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE, SUBJECT_TYPES
 from bridge.model import Identity
+from bridge.model.clients import AUTH_METHODS
 from bridge.ports import Store
 from bridge.presentations import PRESENTATION_TYPES
 from did_agent.keys.jwk import public_jwk
@@ -36,9 +37,11 @@ def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grant_types),
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "client_id_metadata_document_supported": True,
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
         "token_endpoint_auth_signing_alg_values_supported": _ALGORITHMS,
-        "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": _ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(SIGNING_ALGORITHMS),

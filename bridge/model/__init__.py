@@ -45,6 +45,7 @@ class Resource:
     scopes: Mapping[str, str]
     built_in: bool = False  # a party of this deployment: for operators alone
     binding: Literal["any", "required"] = "any"  # "required": takes sender-constrained tokens alone (TOK-09)
+    admits: Literal["agents", "clients"] = "agents"  # "clients": also programs that act for a user without an agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

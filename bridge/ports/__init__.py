@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bridge.model import Agent, Code, Resource, Session, Spend, User
+from bridge.ports.clients import ClientStore
 from bridge.ports.federation import Federation
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
@@ -33,7 +34,7 @@ class Passwords(Protocol):
     async def is_right(self, stored: str | None, password: str) -> bool: ...
 
 
-class Transaction(Federation, Protocol):
+class Transaction(ClientStore, Federation, Protocol):
     """One unit of work: all of it is durable when it ends, or none of it happened."""
 
     async def record(self, event: AuditEvent) -> None: ...

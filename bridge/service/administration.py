@@ -108,13 +108,6 @@ class Administration:
         await end_tokens(work, [username], reason=reason, identity=self.identity, now=now)
 
     async def _record(self, work: Transaction, action: str, target: str, by: AccessToken, request_id: str) -> None:
-        said = {
-            "principal": by.subject,
-            "principal_kind": "service",
-            "client_id": by.client_id,
-            "target": target,
-            "token_id": by.id,
-            "request_id": request_id,
-        }
-        why = "an operator did it"
-        await work.record(audit_trail.bridge_event(self.identity, action, why, now=self.clock(), **said))
+        await work.record(
+            audit_trail.by_operator(self.identity, action, target, by=by, request_id=request_id, now=self.clock())
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -15,6 +15,7 @@ from bridge.consent import ConsentPage, consent_page, cookie_digest, ticked_scop
 from bridge.grants.authorization_code import code_digest
 from bridge.model import (
     CODE_SECONDS,
+    Agent,
     Authority,
     AuthorizationRequest,
     Code,
@@ -22,12 +23,18 @@ from bridge.model import (
     OAuthRequest,
     Resource,
     Session,
+    Spend,
     User,
 )
+from bridge.model.clients import PushedRequest
 from bridge.ports import Passwords, Registry, Store
+from bridge.pushed_requests import REQUEST_SECONDS, request_digest
+from bridge.service.attempt import spend
+from bridge.service.clients import AGENT_PREFIX, Clients
 from did_agent.clock import Clock
+from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.trust import TrustedIssuers
-from did_agent.errors import ConsentDenied, EmptyGrant, Revoked, UnknownResource
+from did_agent.errors import ConsentDenied, EmptyGrant, InvalidParameter, Revoked, UnknownResource
 
 FAILURE_WINDOW: Final = timedelta(minutes=15)
 MAX_FAILURES: Final = 10  # failed logins of one account within the window
@@ -42,6 +49,8 @@ class Opened:
     request: AuthorizationRequest
     resource: Resource
     authority: Authority
+    agent: Agent | None  # who will act; None for a program that acts for no agent
+    pushed: Spend | None  # the pushed request it came from, which is used once
 
     def offered_to(self, user: User) -> frozenset[str]:
         """Return what this person can allow.
@@ -49,7 +58,8 @@ class Opened:
         Raises: EmptyGrant naming the empty term.
         """
         rights = user.scopes_at(self.resource.id)
-        return granted_scopes(self.request.scopes, self.resource, agent=self.authority.capabilities, user=rights)
+        held = None if self.agent is None else self.authority.capabilities
+        return granted_scopes(self.request.scopes, self.resource, agent=held, user=rights)
 
 
 class SignIn(NamedTuple):
@@ -65,6 +75,7 @@ class Authorization:
 
     store: Store
     registry: Registry
+    clients: Clients
     passwords: Passwords
     identity: Identity
     trusted: TrustedIssuers
@@ -75,26 +86,77 @@ class Authorization:
 
         Raises: Malformed when client or redirect URI are bad (a local page), Unavailable.
         """
-        client_id, now = asked.get("client_id") or "", self.clock()
-        agent = await self.registry.agent(client_id) if client_id.startswith("did:key:z") else None
-        destination = read_destination(asked, agent)
+        asked, pushed = await self._pushed(asked)
+        return await self._open(asked, pushed)
+
+    async def open_pushed(self, asked: OAuthRequest, pushed: PushedRequest) -> Opened | Refusal:
+        """Return the same for a request that is just being pushed.
+
+        Raises: as `open`.
+        """
+        spend_later = Spend("pushed_request", "", self.clock())
+        return await self._open(replace(asked, parameters=pushed.parameters, resources=pushed.resources), spend_later)
+
+    async def _open(self, asked: OAuthRequest, pushed: Spend | None) -> Opened | Refusal:
+        now = self.clock()
+        client, agent = await self.clients.find(asked.get("client_id") or "")
+        destination = read_destination(asked, client, agent)
         refusal = require_form(asked, destination)
         if refusal is not None:
             return refusal
-        chains = registered_chains(destination.agent, now=now, trusted=self.trusted)
+        if destination.client.require_pushed and pushed is None:
+            return destination.refuse("invalid_request", "this client pushes its requests first")
+        actor = agent or await self._requested(asked)
+        if asked.get("requested_actor") is not None and (actor is None or not actor.is_active):
+            return destination.refuse("invalid_request", "requested_actor is not an active agent")
+        chains = registered_chains(actor, now=now, trusted=self.trusted) if actor else []
         try:
-            request = make_request(asked, destination, resource=choose_resource(asked.resources, chains))
+            wanted = await self._resource(asked, actor, chains)
+            request = make_request(asked, destination, actor=actor, resource=wanted.id)
         except UnknownResource as error:
             return destination.refuse("invalid_target", error.detail)
         except EmptyGrant as error:
             return destination.refuse("invalid_scope", error.detail)
+        if actor is None and wanted.admits != "clients":
+            return destination.refuse("unauthorized_client", "the resource admits agents alone: name requested_actor")
+        return Opened(
+            destination=destination,
+            request=request,
+            resource=wanted,
+            authority=authority_at(wanted.id, chains, now=now),
+            agent=actor,
+            pushed=pushed,
+        )
+
+    async def _pushed(self, asked: OAuthRequest) -> tuple[OAuthRequest, Spend | None]:
+        """Return the request that was pushed in place of the one that only names it (RFC 9126, 4)."""
+        uri = asked.get("request_uri")
+        if uri is None:
+            return asked, None
+        digest, now = request_digest(uri), self.clock()
         async with self.store.transaction() as work:
-            resource = await work.resource(request.resource)
+            pushed = await work.pushed_request(digest, now=now)
+        if pushed is None or pushed.client_id != asked.get("client_id"):
+            raise InvalidParameter("request_uri is not known, has expired, or belongs to another client")
+        # What came beside it is left alone: only what was pushed was authenticated.
+        whole = replace(asked, parameters=pushed.parameters, resources=pushed.resources)
+        return whole, Spend("pushed_request", digest, now + timedelta(seconds=REQUEST_SECONDS))
+
+    async def _requested(self, asked: OAuthRequest) -> Agent | None:
+        requested = asked.get("requested_actor") or ""
+        return await self.registry.agent(requested) if requested.startswith(AGENT_PREFIX) else None
+
+    async def _resource(self, asked: OAuthRequest, actor: Agent | None, chains: Sequence[VerifiedChain]) -> Resource:
+        async with self.store.transaction() as work:
+            if actor is None and not asked.resources:
+                open_ones = [one for one in await work.resources() if one.admits == "clients"]
+                resource = open_ones[0] if len(open_ones) == 1 else None
+            else:
+                resource = await work.resource(choose_resource(asked.resources, chains))
         # The deployment's own parties are for operators, never for somebody acting for a user.
         if resource is None or resource.built_in:
-            return destination.refuse("invalid_target", "the resource is not served here")
-        authority = authority_at(resource.id, chains, now=now)
-        return Opened(destination=destination, request=request, resource=resource, authority=authority)
+            raise UnknownResource("the resource is not served here")
+        return resource
 
     async def user_of(self, cookie: str | None) -> User | None:
         """Return who is signed in with this cookie, and count this as use."""
@@ -141,12 +203,19 @@ class Authorization:
 
     def page(self, opened: Opened, user: User) -> ConsentPage | Refusal:
         """Return what to show, or the refusal when nothing is left to consent to."""
-        agent, uri = opened.destination.agent, opened.request.redirect_uri
+        uri = opened.request.redirect_uri
         try:
             offered = opened.offered_to(user)
         except EmptyGrant as error:
             return opened.destination.refuse("invalid_scope", error.detail)
-        return consent_page(uri, agent=agent, resource=opened.resource, user=user, offered=offered)
+        return consent_page(
+            uri,
+            client=opened.destination.client,
+            agent=opened.agent,
+            resource=opened.resource,
+            user=user,
+            offered=offered,
+        )
 
     async def allow(self, opened: Opened, user: User, ticked: Iterable[str], *, request_id: str) -> str | Refusal:
         """Return a code for what the user ticked; nothing ticked is a no.
@@ -166,8 +235,10 @@ class Authorization:
             expires=now + timedelta(seconds=CODE_SECONDS),
         )
         async with self.store.transaction() as work:
-            if await work.denied({opened.request.client_id}) is not None:
+            if await work.denied({opened.request.client_id, opened.request.actor or ""}) is not None:
                 raise Revoked("the agent has ended or is suspended")
+            if opened.pushed is not None:
+                await spend(work, opened.pushed)
             await work.add_code(code)
             said = self._said(opened, user, request_id)
             why = f"the user allowed {' '.join(sorted(scopes))}"
@@ -179,17 +250,19 @@ class Authorization:
         said = {**self._said(opened, user, request_id), "decision": "deny", "reason": ConsentDenied.code}
         event = audit_trail.bridge_event(self.identity, "consent.give", why, now=self.clock(), **said)
         async with self.store.transaction() as work:
+            if opened.pushed is not None:
+                await spend(work, opened.pushed)
             await work.record(event)
         return opened.destination.refuse("access_denied", "the user did not allow it")
 
     def _said(self, opened: Opened, user: User, request_id: str) -> dict[str, Any]:
-        agent = opened.request.client_id
+        client_id, actor = opened.request.client_id, opened.request.actor
         return {
             "principal": user.username,
             "principal_kind": "user",
-            "actors": (agent,),
-            "client_id": agent,
-            "target": agent,
+            "actors": (actor,) if actor else (),
+            "client_id": client_id,
+            "target": actor or client_id,
             "resource": opened.resource.id,
             "request_id": request_id,
         }

@@ -63,16 +63,5 @@ class FederationAdministration:
 
     async def _record(self, work: Transaction, action: str, target: str, by: AccessToken, request_id: str) -> None:
         await work.record(
-            audit_trail.bridge_event(
-                self.identity,
-                action,
-                "an operator did it",
-                now=self.clock(),
-                principal=by.subject,
-                principal_kind="service",
-                client_id=by.client_id,
-                target=target,
-                token_id=by.id,
-                request_id=request_id,
-            )
+            audit_trail.by_operator(self.identity, action, target, by=by, request_id=request_id, now=self.clock())
         )

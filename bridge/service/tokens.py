@@ -9,12 +9,13 @@ from typing import NamedTuple, Protocol
 from bridge import audit_trail, issuance
 from bridge.authorization_request import parse_scope
 from bridge.challenges import make_challenge
-from bridge.clients import Client, authenticate_client, require_client
+from bridge.clients import Client, require_named
 from bridge.model import Grant, Identity, OAuthRequest
 from bridge.nonces import current_nonce, require_nonce
 from bridge.ports import Store, Transaction
 from bridge.sender_constraint import prove_sender
 from bridge.service.attempt import Attempt, spend
+from bridge.service.clients import Clients
 from bridge.service.revocation import end_tokens
 from did_agent import errors
 from did_agent.clock import Clock
@@ -50,6 +51,7 @@ class Tokens:
 
     store: Store
     identity: Identity
+    clients: Clients
     grants: Mapping[str, OfferedGrant]  # by `grant_type`
     challenge_key: bytes = field(repr=False)
     clock: Clock
@@ -88,7 +90,7 @@ class Tokens:
         Raises: ClientNotAuthenticated, MissingParameter, UnauthorizedClient for somebody else's token.
         """
         now = self.clock()
-        client = require_client(authenticate_client(request, issuer=self.identity.issuer, now=now))
+        client = require_named(await self.clients.authenticate(request, now=now))
         text = request.get("token")
         if text is None:
             raise errors.MissingParameter("token is required")
@@ -117,7 +119,7 @@ class Tokens:
         if grant_type not in self.grants:
             raise errors.UnsupportedGrantType("the grant is not offered")
         attempt.grant, handler = self.grants[grant_type]
-        client = authenticate_client(request, issuer=self.identity.issuer, now=attempt.now)
+        client = await self.clients.authenticate(request, now=attempt.now)
         if client is not None:
             attempt.client_id = client.id
             attempt.spends.extend([client.spend] if client.spend else [])

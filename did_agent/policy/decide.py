@@ -101,7 +101,8 @@ def short_did(identifier: str) -> str:
 
 
 def _agent_term(caller: VerifiedCaller, call: Call) -> Term:
-    who = f"the agent {short_did(caller.agent)}"
+    is_program = caller.principal.kind == "user" and not caller.actors  # a user at a program, without an agent
+    who = f"the application {caller.client_id}" if is_program else f"the agent {short_did(caller.agent)}"
     naming = [held for held in caller.capabilities if call.resource in held.resources and call.tool in held.tools]
     covering = [held for held in naming if held.covers(call.tool, call.arguments)]
     if not naming:

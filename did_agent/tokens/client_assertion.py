@@ -45,15 +45,19 @@ def make_client_assertion(key: SigningKey, *, audience: str, now: datetime) -> s
     return sign_jwt(claims, typ="client-authentication+jwt", key=key, kid=verification_method(did))
 
 
-def verify_client_assertion(text: str, *, expected_audience: str, now: datetime) -> VerifiedAssertion:
+def verify_client_assertion(
+    text: str, *, expected_audience: str, now: datetime, key: PublicKey | None = None
+) -> VerifiedAssertion:
     """Return the client an assertion proves; `aud` is our issuer string and nothing else.
+
+    The key is that of the subject, which is a did:key, or `key`, the registered one of another kind of client.
 
     Raises: what `verify_jwt` raises, BadDID, WrongKey, WrongIssuer.
     """
     verified = verify_jwt(
         text,
         CLIENT_ASSERTION,
-        find_key=_key_of_subject,
+        find_key=_key_of_subject if key is None else lambda _header, _claims: key,
         expected_issuer=None,
         expected_audience=frozenset({expected_audience}),
         now=now,

@@ -20,7 +20,9 @@ async def test_the_metadata_promises_what_runs_and_nothing_else(w: World) -> Non
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint", "challenge_endpoint"):
         assert document[name].startswith(w.url + "/")
     assert document["code_challenge_methods_supported"] == ["S256"]
-    assert document["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    methods = ["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
+    assert document["token_endpoint_auth_methods_supported"] == methods
+    assert document["client_id_metadata_document_supported"] is True
     assert document["authorization_response_iss_parameter_supported"] is True
     assert document["response_types_supported"] == ["code"]
     assert "registration_endpoint" not in document

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bridge.authority import authority_at
-from bridge.clients import Client, require_client
+from bridge.clients import Client, Credentials, prove_agent, require_named, subject_of
 from bridge.grants import authorization_code
 from bridge.model import Code, Grant, Spend
 from bridge.ports import Transaction
@@ -14,6 +14,7 @@ from bridge.service.attempt import Attempt, spend
 from bridge.service.lookup import Lookup
 from bridge.service.revocation import end_tokens
 from did_agent import errors
+from did_agent.credential.chain import VerifiedChain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class AuthorizationCode:
         Raises: MissingParameter, InvalidParameter, BadGrant, ClientNotAuthenticated, UnknownResource, EmptyGrant,
         WrongChallenge when the actor's presentation needs a fresh challenge.
         """
-        authenticated, now = require_client(client), attempt.now
+        caller, now = require_named(client), attempt.now
         redemption = authorization_code.parse(attempt.request)
         async with self.lookup.store.transaction() as work:
             code = await work.code(redemption.code)
@@ -39,10 +40,12 @@ class AuthorizationCode:
         attempt.on_issue.append(used.issued)
         attempt.on_refusal.append(used.refused)
         try:
-            authorization_code.require_binding(code, redemption, client_id=authenticated.id, now=now)
-            shown = redemption.actor_token and await self.lookup.shown(attempt, redemption.actor_token)
-            authorization_code.require_actor(code, holder=shown.holder if shown else authenticated.agent)
-            agent = await self.lookup.agent(code.request.actor or "")
+            authorization_code.require_binding(
+                code, redemption, client_id=caller.id, confirmation=attempt.confirmation, now=now
+            )
+            holder, chain = await self._proven(attempt, redemption.actor, caller)
+            authorization_code.require_actor(code, holder=holder)
+            agent = None if holder is None else await self.lookup.agent(holder)
         except errors.WrongChallenge:
             attempt.on_refusal.remove(used.refused)  # the client gets a fresh challenge and comes again
             raise
@@ -51,11 +54,35 @@ class AuthorizationCode:
         if not set(attempt.request.resources) <= {code.request.resource}:
             raise errors.UnknownResource("the code is for another resource")
         resource, user = await self.lookup.resource_and_user(attempt, code.request.resource, code.username)
-        chains = [shown.chain] if shown else self.lookup.chains(agent, now=now)
+        chains = [chain] if chain else self.lookup.chains(agent, now=now) if agent else []
         authority = authority_at(resource.id, chains, now=now)
         return authorization_code.judge(
             code, requested=attempt.scopes, user=user, resource=resource, authority=authority, now=now
         )
+
+    async def _proven(
+        self, attempt: Attempt, proof: authorization_code.ActorProof | None, caller: Client
+    ) -> tuple[str | None, VerifiedChain | None]:
+        """Return the agent that proves itself to be the actor, and the chain it shows with that, if any."""
+        if proof is None:
+            return caller.agent, None
+        if proof.kind == "presentation":
+            shown = await self.lookup.shown(attempt, proof.text)
+            return shown.holder, shown.chain
+        if proof.kind == "assertion":
+            credentials = Credentials("private_key_jwt", subject_of(proof.text), proof.text)
+            proven = prove_agent(credentials, issuer=self.lookup.identity.issuer, now=attempt.now)
+            attempt.spends.extend([proven.spend] if proven.spend else [])
+            return proven.agent, None
+        token = await self.lookup.own_token(proof.text, now=attempt.now)
+        # A direct credential of the actor: what somebody gave it to act for them proves nothing of it (Actor Profile).
+        if (
+            token.subject_profile != "ai_agent"
+            or token.actors
+            or token.confirmation not in (None, attempt.confirmation)
+        ):
+            raise errors.ActorMismatch("the token is no direct credential of an agent")
+        return token.subject, None
 
 
 @dataclass(frozen=True, slots=True)

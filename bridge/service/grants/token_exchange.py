@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from bridge.authority import authority_at, choose_resource
 from bridge.clients import Client
 from bridge.grants import token_exchange
+from bridge.grants.authorization_code import is_code_exchange
 from bridge.model import Grant
 from bridge.presentations import Shown
 from bridge.service.attempt import Attempt
+from bridge.service.grants.authorization_code import AuthorizationCode
 from bridge.service.lookup import Lookup
 from did_agent import errors
 from did_agent.policy.admission import principal_of
@@ -21,6 +23,7 @@ class TokenExchange:
     """The grant of whoever shows a presentation."""
 
     lookup: Lookup
+    codes: AuthorizationCode
 
     async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
         """Return the grant.
@@ -28,6 +31,8 @@ class TokenExchange:
         Raises: Malformed and VerificationError leaves for what was shown, ActorUnauthorized, UnknownResource,
         EmptyGrant.
         """
+        if is_code_exchange(attempt.request):
+            return await self.codes.judge(attempt, client)
         exchange = token_exchange.parse(attempt.request)
         if exchange.token is None:
             return await self.present(attempt, client, exchange.presentation)
