@@ -20,18 +20,22 @@ from bridge.adapters.foreign_keys import ForeignKeysHTTP
 from bridge.adapters.passwords import Argon2Passwords
 from bridge.adapters.registry_http import OwnToken, RegistryHTTP
 from bridge.adapters.sql import SQLStore
-from bridge.api import admin, authorize, federation, metadata, par, revocations, token
+from bridge.api import admin, authorize, ending, federation, metadata, par, revocations, token
 from bridge.api import clients as clients_api
 from bridge.grants import jwt_bearer, token_exchange
 from bridge.model import AUDIT_READ, BRIDGE_ADMIN, ISSUER_ADMIN, REGISTRY_READ, Identity, Resource
 from bridge.service.administration import Administration
 from bridge.service.authorization import Authorization
 from bridge.service.clients import ClientAdministration, Clients
+from bridge.service.ending import Ending
 from bridge.service.federation import FederationAdministration
+from bridge.service.grants import refresh_token
 from bridge.service.grants.authorization_code import AuthorizationCode
 from bridge.service.grants.client_credentials import ClientCredentials
 from bridge.service.grants.jwt_bearer import JWTBearer
+from bridge.service.grants.refresh_token import Refresh
 from bridge.service.grants.token_exchange import TokenExchange
+from bridge.service.introspection import Introspection
 from bridge.service.lookup import Lookup
 from bridge.service.pushing import Pushing
 from bridge.service.revocation import RevocationFeed
@@ -74,6 +78,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     registry = RegistryHTTP(issuer_url, token=OwnToken(identity, issuer_url=issuer_url, clock=clock))
     fetcher = GuardedFetcher(allow_loopback=is_loopback(settings.bridge_url))
     max_age = timedelta(seconds=settings.status_max_age)
+    operators, refresh_key = frozenset(trust.operators), _derived(identity.token_key, b"refresh tokens")
     lookup = Lookup(
         store=store,
         registry=registry,
@@ -98,7 +103,10 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         identity=identity,
         clients=clients,
         grants=_grants(
-            lookup, operators=frozenset(trust.operators), foreign_keys=ForeignKeysHTTP(fetcher, clock=clock)
+            lookup,
+            operators=operators,
+            foreign_keys=ForeignKeysHTTP(fetcher, clock=clock),
+            refresh_key=refresh_key,
         ),
         challenge_key=lookup.challenge_key,
         clock=clock,
@@ -143,6 +151,19 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         admin.routes(administration),
         clients_api.routes(administration, ClientAdministration(store=store, identity=identity, clock=clock)),
         par.routes(pushing),
+        ending.routes(
+            Ending(store=store, identity=identity, clients=clients, refresh_key=refresh_key, clock=clock),
+            Introspection(
+                store=store,
+                identity=identity,
+                clients=clients,
+                operators=operators,
+                refresh_key=refresh_key,
+                clock=clock,
+            ),
+            administration,
+            issuer=identity.issuer,
+        ),
         federation.routes(administration, FederationAdministration(store=store, identity=identity, clock=clock)),
         revocations.routes(feed),
     ):
@@ -151,14 +172,17 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     return harden(app, allowed_hosts=frozenset({urlsplit(identity.issuer).netloc.lower()}))
 
 
-def _grants(lookup: Lookup, *, operators: frozenset[str], foreign_keys: ForeignKeysHTTP) -> dict[str, OfferedGrant]:
+def _grants(
+    lookup: Lookup, *, operators: frozenset[str], foreign_keys: ForeignKeysHTTP, refresh_key: bytes
+) -> dict[str, OfferedGrant]:
     """Return every grant this bridge offers, by its `grant_type`."""
-    codes = AuthorizationCode(lookup=lookup)
+    codes = AuthorizationCode(lookup=lookup, refresh_key=refresh_key)
     exchange = TokenExchange(lookup=lookup, codes=codes)
     return {
         "client_credentials": OfferedGrant("client_credentials", ClientCredentials(lookup=lookup, operators=operators)),
         "authorization_code": OfferedGrant("authorization_code", codes),
         token_exchange.GRANT_TYPE: OfferedGrant("token_exchange", exchange),
+        refresh_token.GRANT_TYPE: OfferedGrant("refresh_token", Refresh(lookup=lookup, key=refresh_key)),
         jwt_bearer.GRANT_TYPE: OfferedGrant(
             "jwt_bearer", JWTBearer(lookup=lookup, keys=foreign_keys, presentations=exchange)
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.grants.authorization_code import CHALLENGE_FORM
-from bridge.model import Agent, AuthorizationRequest, OAuthRequest
+from bridge.model import OFFLINE_ACCESS, Agent, AuthorizationRequest, OAuthRequest
 from bridge.model.clients import OAuthClient
 from bridge.redirects import require_redirect_uri
 from did_agent.errors import EmptyGrant, InvalidParameter
@@ -94,6 +94,7 @@ def make_request(
 
     Raises: EmptyGrant when its scope cannot be read.
     """
+    scopes = parse_scope(asked.get("scope"))
     return AuthorizationRequest(
         client_id=destination.client.id,
         actor=None if actor is None else actor.did,
@@ -101,7 +102,8 @@ def make_request(
         redirect_uri_given=asked.get("redirect_uri") is not None,
         state=destination.state,
         resource=resource,
-        scopes=parse_scope(asked.get("scope")),
+        scopes=None if scopes is None else (scopes - {OFFLINE_ACCESS} or None),
+        offline=OFFLINE_ACCESS in (scopes or ()),
         code_challenge=asked.get("code_challenge") or "",
         dpop_jkt=asked.get("dpop_jkt"),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -16,7 +15,8 @@ from bridge.adapters import tables
 from bridge.adapters.rows import Rows, digest_of
 from bridge.adapters.sql_clients import ClientRows, pushed_requests
 from bridge.adapters.sql_federation import FederationRows
-from bridge.model import AuthorizationRequest, Code, Resource, Session, Spend, User
+from bridge.adapters.sql_refresh import RefreshRows, code_content, families, read_code
+from bridge.model import Code, Resource, Session, Spend, User
 from did_agent.adapters import outbox, sql
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import numeric_date
@@ -30,6 +30,7 @@ _OVER: Final = (
     tables.sessions.c.created,
     tables.tokens.c.expires,
     pushed_requests.c.expires,
+    families.c.expires,
 )
 
 
@@ -71,7 +72,7 @@ class SQLStore:
             await connection.execute(delete(tables.dependencies).where(orphans))
 
 
-class SQLTransaction(ClientRows, FederationRows, Rows):
+class SQLTransaction(ClientRows, FederationRows, RefreshRows, Rows):
     """One unit of work; implements `bridge.ports.Transaction`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -119,11 +120,11 @@ class SQLTransaction(ClientRows, FederationRows, Rows):
     async def put_user(self, user: User) -> None:
         rights = {resource: sorted(scopes) for resource, scopes in user.rights.items()}
         values = {"name": user.name, "password_hash": user.password_hash, "rights": json.dumps(rights)}
-        await self._sign_out(user.username)
+        await self.sign_out(user.username)
         await self._put(tables.users.c.username, user.username, values)
 
     async def delete_user(self, username: str) -> bool:
-        await self._sign_out(username)
+        await self.sign_out(username)
         return bool((await self._do.execute(delete(tables.users).where(tables.users.c.username == username))).rowcount)
 
     async def session(self, digest: str) -> Session | None:
@@ -156,8 +157,7 @@ class SQLTransaction(ClientRows, FederationRows, Rows):
         values = {
             "digest": code.digest,
             "username": code.username,
-            "request": json.dumps(asdict(code.request), default=sorted),
-            "scopes": json.dumps(sorted(code.scopes)),
+            "content": json.dumps(code_content(code)),
             "expires": numeric_date(code.expires),
         }
         await self._do.execute(insert(tables.codes).values(values))
@@ -217,8 +217,8 @@ class SQLTransaction(ClientRows, FederationRows, Rows):
                 return
         await self._put(tables.endings.c.subject, subject, {"kind": kind, "at": at})
 
-    async def _sign_out(self, username: str) -> None:
-        for owner in (tables.sessions.c.username, tables.codes.c.username):
+    async def sign_out(self, username: str) -> None:
+        for owner in (tables.sessions.c.username, tables.codes.c.username, families.c.username):
             await self._do.execute(delete(owner.table).where(owner == username))
 
     async def _resources(self, *conditions: Any) -> list[Resource]:
@@ -233,12 +233,4 @@ class SQLTransaction(ClientRows, FederationRows, Rows):
 
 
 def _code(row: Mapping[str, Any]) -> Code:
-    request = json.loads(row["request"])
-    scopes = None if request["scopes"] is None else frozenset(request["scopes"])
-    return Code(
-        digest=row["digest"],
-        request=AuthorizationRequest(**{**request, "scopes": scopes}),
-        username=row["username"],
-        scopes=frozenset(json.loads(row["scopes"])),
-        expires=from_numeric_date(row["expires"]),
-    )
+    return read_code(json.loads(row["content"]), expires=from_numeric_date(row["expires"]))

@@ -57,5 +57,5 @@ class ClientRows(Rows):
 
 def _client(row: Mapping[str, Any]) -> OAuthClient:
     document = json.loads(row["document"])
-    lists = {name: tuple(document[name]) for name in ("redirect_uris", "keys")}
+    lists = {name: tuple(document[name]) for name in ("redirect_uris", "keys", "resources")}
     return OAuthClient(**{**document, **lists})

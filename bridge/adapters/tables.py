@@ -50,9 +50,7 @@ sessions: Final = Table("bridge_sessions", metadata, _key("digest"), _owner(), _
 login_failures: Final = Table(  # of the digest of what was typed
     "bridge_login_failures", metadata, Column("seq", Integer, primary_key=True), _owner(), _time("at")
 )
-codes: Final = Table(
-    "bridge_codes", metadata, _key("digest"), _owner(), _text("request"), _text("scopes"), _time("expires")
-)
+codes: Final = Table("bridge_codes", metadata, _key("digest"), _owner(), _text("content"), _time("expires"))
 tokens: Final = Table("bridge_tokens", metadata, _key("id"), _time("expires"))
 # What each token was made from (DESIGN 8): credentials, agents, user, code or earlier token.
 dependencies: Final = Table(

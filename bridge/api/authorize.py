@@ -16,6 +16,7 @@ from bridge.api.wire import oauth_request
 from bridge.authorization_request import Refusal
 from bridge.consent import COOKIE_FORM, csrf_token, require_csrf, require_same_origin
 from bridge.model import User
+from bridge.model.refresh import FAMILY_LIFE
 from bridge.redirects import form_action_source
 from bridge.service.authorization import Authorization, Opened
 from did_agent.adapters.web import RETRY_AFTER
@@ -136,7 +137,9 @@ class _Pages:
             return self._login(request, opened, reason="signed_out")
         if decision != "allow":
             return self._redirect(await self._authorization.deny(opened, user, request_id=spoken))
-        code = await self._authorization.allow(opened, user, form.all("scope_item"), request_id=spoken)
+        code = await self._authorization.allow(
+            opened, user, form.all("scope_item"), offline=form.get("offline") == "yes", request_id=spoken
+        )
         return self._redirect(code if isinstance(code, Refusal) else opened, code=str(code))
 
     async def _sign_in(self, request: Request, form: Parameters, opened: Opened) -> Response:
@@ -163,7 +166,14 @@ class _Pages:
         page = self._authorization.page(opened, user)
         if isinstance(page, Refusal):
             return self._redirect(page)
-        return self._form("consent", request, opened, cookie=self._browser.cookie(request) or "", page=page)
+        return self._form(
+            "consent",
+            request,
+            opened,
+            cookie=self._browser.cookie(request) or "",
+            page=page,
+            offline=opened.request.offline,
+        )
 
     def _form(self, name: str, request: Request, opened: Opened, *, cookie: str, **values: object) -> Response:
         token = csrf_token(self._browser.csrf_key, cookie=cookie, query=request.url.query)
@@ -174,7 +184,7 @@ class _Pages:
         return response
 
     def _page(self, name: str, request: Request, *, status: object = 200, **values: object) -> Response:
-        shown = {"issuer": self._browser.issuer, "request_id": request_id(request), **values}
+        shown = {"issuer": self._browser.issuer, "days": FAMILY_LIFE.days, "request_id": request_id(request), **values}
         html = _TEMPLATES.get_template(f"{name}.html").render(shown)
         return HTMLResponse(html, status_code=int(str(status)), headers={"Content-Security-Policy": _POLICY})
 

@@ -31,6 +31,7 @@ class ClientBody(BaseModel):
     auth_method: AuthMethod
     agent: Annotated[str, Field(max_length=256)] | None = None
     keys: list[dict[str, object]] = Field(default_factory=list, max_length=8)
+    resources: list[Annotated[str, Field(max_length=2_048)]] = Field(default_factory=list, max_length=16)
     require_pushed: bool = False
 
 
@@ -78,6 +79,7 @@ def _client(client_id: str, body: ClientBody) -> OAuthClient:
         auth_method=body.auth_method,
         agent=body.agent,
         keys=tuple(body.keys),
+        resources=tuple(body.resources),
         require_pushed=body.require_pushed,
     )
 
@@ -90,5 +92,6 @@ def _shown(client: OAuthClient) -> dict[str, object]:
         "auth_method": client.auth_method,
         "agent": client.agent,
         "keys": list(client.keys),
+        "resources": list(client.resources),
         "require_pushed": client.require_pushed,
     }

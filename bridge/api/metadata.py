@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 
 from bridge.grants.jwt_bearer import ID_JAG_PROFILE
 from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE, SUBJECT_TYPES
-from bridge.model import Identity
+from bridge.model import OFFLINE_ACCESS, Identity
 from bridge.model.clients import AUTH_METHODS
 from bridge.ports import Store
 from bridge.presentations import PRESENTATION_TYPES
@@ -33,7 +33,13 @@ def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
         "token_endpoint": f"{issuer}/token",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "revocation_endpoint": f"{issuer}/revoke",
+        "global_token_revocation_endpoint": f"{issuer}/revoke-subject",
+        "introspection_endpoint": f"{issuer}/introspect",
+        "introspection_endpoint_auth_methods_supported": [one for one in AUTH_METHODS if one != "none"],
+        "introspection_endpoint_auth_signing_alg_values_supported": _ALGORITHMS,
+        "introspection_signing_alg_values_supported": ["EdDSA"],
         "challenge_endpoint": f"{issuer}/challenge",
+        "scopes_supported": [OFFLINE_ACCESS],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grant_types),

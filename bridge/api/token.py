@@ -1,4 +1,4 @@
-"""`/token`, `/revoke` and `/challenge` (OAuth 2.1, RFC 8693, RFC 7009)."""
+"""`/token` and `/challenge` (OAuth 2.1, RFC 8693)."""
 
 from __future__ import annotations
 
@@ -49,18 +49,11 @@ def routes(tokens: Tokens, *, issuer: str) -> APIRouter:
         fresh = {NONCE_HEADER: tokens.nonce()} if tokens.demands_nonces and asked.dpop else {}
         return JSONResponse(answer, headers={**_NO_CACHE, **fresh})
 
-    async def revoke(request: Request) -> Response:
-        try:
-            await tokens.revoke(oauth_request(await read_form(request), request))
-        except DidAgentError as error:
-            return refuse(error, request)
-        return Response(status_code=200)
-
     async def challenge(_request: Request) -> Response:
         value = tokens.challenge()
         names = {"attestation_challenge": value, "c_nonce": value}
         return JSONResponse({**names, "expires_in": CHALLENGE_SECONDS, "domain": issuer}, headers=_NO_CACHE)
 
-    for path, endpoint in (("/token", token), ("/revoke", revoke), ("/challenge", challenge)):
+    for path, endpoint in (("/token", token), ("/challenge", challenge)):
         router.add_api_route(path, endpoint, methods=["POST"], response_model=None)
     return router

@@ -35,6 +35,7 @@ _DOORS: Final = {
     "client_credentials": "invalid_client",
     "authorization_code": "invalid_grant",
     "jwt_bearer": "invalid_grant",
+    "refresh_token": "invalid_grant",
 }
 _STATUS: Final = {"invalid_client": 401, "temporarily_unavailable": 503}
 # As much of the reason as helps an honest caller; which check failed stays in the audit log.

@@ -12,6 +12,7 @@ from did_agent.keys.ed25519 import SigningKey
 from did_agent.tokens.access_token import SubjectProfile
 from did_agent.tokens.confirmation import Confirmation
 
+OFFLINE_ACCESS: Final = "offline_access"  # a scope between client and bridge; no resource has it
 TOKEN_SECONDS: Final = 300  # life of an access token (DESIGN 6)
 CODE_SECONDS: Final = 60  # life of an authorization code (RFC 9700)
 CHALLENGE_SECONDS: Final = 120  # life of a challenge
@@ -106,6 +107,7 @@ class AuthorizationRequest:
     scopes: frozenset[str] | None
     code_challenge: str
     dpop_jkt: str | None = None  # then only this key redeems the code (RFC 9449, 10)
+    offline: bool = False  # asked for with `offline_access`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ class Code:
     request: AuthorizationRequest
     username: str
     scopes: frozenset[str]  # what the user ticked
+    offline: bool = False  # whether the user allowed it for longer: then there is a refresh token
     expires: datetime
 
 

@@ -24,6 +24,7 @@ class OAuthClient:
     agent: str | None = None  # DID of the agent that this client is; None for a program that acts for no agent
     secret_digest: str | None = field(default=None, repr=False)
     keys: tuple[Mapping[str, object], ...] = ()  # JWKs of `private_key_jwt`, for a client that is no did:key
+    resources: tuple[str, ...] = ()  # whose resource server it is: it may introspect tokens for them
     require_pushed: bool = False  # takes only pushed authorization requests (RFC 9126, 6)
 
     @property

@@ -10,6 +10,7 @@ from typing import Protocol
 from bridge.model import Agent, Code, Resource, Session, Spend, User
 from bridge.ports.clients import ClientStore
 from bridge.ports.federation import Federation
+from bridge.ports.refresh import RefreshFamilies
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
 from did_agent.tokens.security_event import EventKind, SecurityEvent
@@ -34,7 +35,7 @@ class Passwords(Protocol):
     async def is_right(self, stored: str | None, password: str) -> bool: ...
 
 
-class Transaction(ClientStore, Federation, Protocol):
+class Transaction(ClientStore, Federation, RefreshFamilies, Protocol):
     """One unit of work: all of it is durable when it ends, or none of it happened."""
 
     async def record(self, event: AuditEvent) -> None: ...
@@ -54,6 +55,9 @@ class Transaction(ClientStore, Federation, Protocol):
     async def users(self) -> Sequence[User]: ...
     async def put_user(self, user: User) -> None: ...
     async def delete_user(self, username: str) -> bool: ...
+
+    # Ends a person's sessions, codes and refresh families.
+    async def sign_out(self, username: str) -> None: ...
 
     async def session(self, digest: str) -> Session | None: ...
     async def put_session(self, session: Session) -> None: ...

@@ -217,8 +217,10 @@ class Authorization:
             offered=offered,
         )
 
-    async def allow(self, opened: Opened, user: User, ticked: Iterable[str], *, request_id: str) -> str | Refusal:
-        """Return a code for what the user ticked; nothing ticked is a no.
+    async def allow(
+        self, opened: Opened, user: User, ticked: Iterable[str], *, offline: bool, request_id: str
+    ) -> str | Refusal:
+        """Return a code for what the user ticked; nothing ticked is a no; with `offline` it is allowed for longer.
 
         Raises: InvalidParameter when something was ticked that was not offered, Revoked.
         """
@@ -232,6 +234,7 @@ class Authorization:
             request=opened.request,
             username=user.username,
             scopes=scopes,
+            offline=offline and opened.request.offline,
             expires=now + timedelta(seconds=CODE_SECONDS),
         )
         async with self.store.transaction() as work:
@@ -241,7 +244,8 @@ class Authorization:
                 await spend(work, opened.pushed)
             await work.add_code(code)
             said = self._said(opened, user, request_id)
-            why = f"the user allowed {' '.join(sorted(scopes))}"
+            longer = ", for longer" if code.offline else ""
+            why = f"the user allowed {' '.join(sorted(scopes))}{longer}"
             await work.record(audit_trail.bridge_event(self.identity, "consent.give", why, now=now, **said))
         return value
 

@@ -1,4 +1,4 @@
-"""The token endpoint's use cases: issue by any grant offered, and revoke (OAuth 2.1, RFC 7009)."""
+"""The token endpoint's use cases: issue by any grant that is offered (OAuth 2.1, 3.2)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import NamedTuple, Protocol
 from bridge import audit_trail, issuance
 from bridge.authorization_request import parse_scope
 from bridge.challenges import make_challenge
-from bridge.clients import Client, require_named
+from bridge.clients import Client
 from bridge.model import Grant, Identity, OAuthRequest
 from bridge.nonces import current_nonce, require_nonce
 from bridge.ports import Store, Transaction
 from bridge.sender_constraint import prove_sender
 from bridge.service.attempt import Attempt, spend
 from bridge.service.clients import Clients
-from bridge.service.revocation import end_tokens
 from did_agent import errors
 from did_agent.clock import Clock
 
@@ -83,33 +82,6 @@ class Tokens:
             if attempt.spends or not isinstance(error, errors.Malformed):
                 await self._refuse(attempt, error)
             raise
-
-    async def revoke(self, request: OAuthRequest) -> None:
-        """End a token of the calling client and all made from it; unknown tokens are no error (RFC 7009, 2.2).
-
-        Raises: ClientNotAuthenticated, MissingParameter, UnauthorizedClient for somebody else's token.
-        """
-        now = self.clock()
-        client = require_named(await self.clients.authenticate(request, now=now))
-        text = request.get("token")
-        if text is None:
-            raise errors.MissingParameter("token is required")
-        try:
-            token = issuance.verify_own(text, identity=self.identity, audience=None, proven=None, now=now)
-        except (errors.Malformed, errors.VerificationError):
-            token = None
-        async with self.store.transaction() as work:
-            if token and token.client_id == client.id:
-                await end_tokens(work, [token.id], reason="by its client", identity=self.identity, now=now)
-                said = {"client_id": client.id, "target": token.id, "token_id": token.id, "resource": token.audience}
-                event = audit_trail.bridge_event(
-                    self.identity, "token.revoke", "by its client", now=now, request_id=request.request_id, **said
-                )
-                await work.record(event)
-            if client.spend is not None:
-                await spend(work, client.spend)
-        if token and token.client_id != client.id:
-            raise errors.UnauthorizedClient("the token belongs to another client")
 
     async def _judge(self, attempt: Attempt) -> Grant:
         request = attempt.request

@@ -452,11 +452,15 @@ class Browser:
         return await self.get(answer.headers["location"])
 
     async def consent(
-        self, path: str, *, ticks: Iterable[str] | None = None, decision: str = "allow"
+        self, path: str, *, ticks: Iterable[str] | None = None, decision: str = "allow", offline: bool = False
     ) -> dict[str, str]:
         """Walk login and consent; return the parameters of the authorization response."""
         page = form_of((await self.login(path)).text)
-        chosen = [("scope_item", box) for box in (page.boxes if ticks is None else ticks)]
+        offered = [box for box in page.boxes if box != "yes"]
+        chosen = [("scope_item", box) for box in (offered if ticks is None else ticks)]
+        if offline:
+            assert "yes" in page.boxes
+            chosen.append(("offline", "yes"))
         return answered(await self.submit(path, [*page.fields.items(), *chosen, ("decision", decision)]))
 
 

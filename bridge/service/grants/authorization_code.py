@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bridge.authority import authority_at
 from bridge.clients import Client, Credentials, prove_agent, require_named, subject_of
-from bridge.grants import authorization_code
+from bridge.grants import authorization_code, refresh_token
 from bridge.model import Code, Grant, Spend
+from bridge.model.refresh import FAMILY_LIFE, RefreshFamily
 from bridge.ports import Transaction
 from bridge.service.attempt import Attempt, spend
 from bridge.service.lookup import Lookup
@@ -22,6 +24,7 @@ class AuthorizationCode:
     """The grant of an agent acting for a user."""
 
     lookup: Lookup
+    refresh_key: bytes = field(repr=False)
 
     async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
         """Return the grant.
@@ -56,9 +59,28 @@ class AuthorizationCode:
         resource, user = await self.lookup.resource_and_user(attempt, code.request.resource, code.username)
         chains = [chain] if chain else self.lookup.chains(agent, now=now) if agent else []
         authority = authority_at(resource.id, chains, now=now)
-        return authorization_code.judge(
+        grant = authorization_code.judge(
             code, requested=attempt.scopes, user=user, resource=resource, authority=authority, now=now
         )
+        return self._with_family(attempt, code, grant) if code.offline else grant
+
+    def _with_family(self, attempt: Attempt, code: Code, grant: Grant) -> Grant:
+        """Begin a family of refresh tokens, bound to the key that the code was redeemed with."""
+        family = RefreshFamily(
+            id=secrets.token_urlsafe(18),
+            code=code,
+            confirmation=attempt.confirmation,
+            generation=0,
+            rotated=attempt.now,
+            expires=attempt.now + FAMILY_LIFE,
+        )
+
+        async def begin(work: Transaction, _grant: Grant, _token_id: str) -> None:
+            await work.add_family(family)
+
+        attempt.on_issue.append(begin)
+        attempt.refresh_token = refresh_token.write(family.id, 0, self.refresh_key)
+        return replace(grant, made_from=grant.made_from | {family.id})
 
     async def _proven(
         self, attempt: Attempt, proof: authorization_code.ActorProof | None, caller: Client
@@ -103,5 +125,6 @@ class _Use:
 
     async def refused(self, work: Transaction) -> None:
         if not await work.spend(self._spend):
+            await work.end_families(self.code.digest)
             ids, reason = [self.code.digest], "its code was used again"
             await end_tokens(work, ids, reason=reason, identity=self.lookup.identity, now=self.attempt.now)
