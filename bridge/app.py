@@ -20,13 +20,15 @@ from bridge.adapters.foreign_keys import ForeignKeysHTTP
 from bridge.adapters.passwords import Argon2Passwords
 from bridge.adapters.registry_http import OwnToken, RegistryHTTP
 from bridge.adapters.sql import SQLStore
-from bridge.api import admin, authorize, ending, federation, metadata, par, revocations, token
+from bridge.api import account, admin, authorize, ending, federation, metadata, par, revocations, token
 from bridge.api import clients as clients_api
+from bridge.api.browser import Browser
 from bridge.grants import jwt_bearer, token_exchange
 from bridge.model import AUDIT_READ, BRIDGE_ADMIN, ISSUER_ADMIN, REGISTRY_READ, Identity, Resource
 from bridge.service.administration import Administration
 from bridge.service.authorization import Authorization
 from bridge.service.clients import ClientAdministration, Clients
+from bridge.service.consents import OwnConsents
 from bridge.service.ending import Ending
 from bridge.service.federation import FederationAdministration
 from bridge.service.grants import refresh_token
@@ -124,7 +126,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     administration = Administration(store=store, passwords=passwords, identity=identity, clock=clock)
     pushing = Pushing(authorization=authorization, clients=clients, store=store, identity=identity, clock=clock)
     feed = RevocationFeed(store=store, identity=identity, issuers=frozenset(trust.issuers), clock=clock)
-    browser = authorize.Browser(issuer=identity.issuer, csrf_key=_derived(identity.token_key, b"forms"))
+    browser = Browser(issuer=identity.issuer, csrf_key=_derived(identity.token_key, b"forms"))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -148,6 +150,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         under,
         token.routes(tokens, issuer=identity.issuer),
         authorize.routes(authorization, browser),
+        account.routes(authorization, OwnConsents(store=store, identity=identity, clock=clock), browser, clock=clock),
         admin.routes(administration),
         clients_api.routes(administration, ClientAdministration(store=store, identity=identity, clock=clock)),
         par.routes(pushing),

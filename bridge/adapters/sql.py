@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bridge.adapters import tables
 from bridge.adapters.rows import Rows, digest_of
 from bridge.adapters.sql_clients import ClientRows, pushed_requests
+from bridge.adapters.sql_consents import ConsentRows
 from bridge.adapters.sql_federation import FederationRows
 from bridge.adapters.sql_refresh import RefreshRows, code_content, families, read_code
 from bridge.model import Code, Resource, Session, Spend, User
@@ -72,7 +73,7 @@ class SQLStore:
             await connection.execute(delete(tables.dependencies).where(orphans))
 
 
-class SQLTransaction(ClientRows, FederationRows, RefreshRows, Rows):
+class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows):
     """One unit of work; implements `bridge.ports.Transaction`."""
 
     def __init__(self, connection: AsyncConnection) -> None:

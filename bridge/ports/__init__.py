@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bridge.model import Agent, Code, Resource, Session, Spend, User
 from bridge.ports.clients import ClientStore
+from bridge.ports.consents import Consents
 from bridge.ports.federation import Federation
 from bridge.ports.refresh import RefreshFamilies
 from did_agent.audit.event import AuditEvent
@@ -35,7 +36,7 @@ class Passwords(Protocol):
     async def is_right(self, stored: str | None, password: str) -> bool: ...
 
 
-class Transaction(ClientStore, Federation, RefreshFamilies, Protocol):
+class Transaction(ClientStore, Consents, Federation, RefreshFamilies, Protocol):
     """One unit of work: all of it is durable when it ends, or none of it happened."""
 
     async def record(self, event: AuditEvent) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from bridge import audit_trail
@@ -15,6 +15,7 @@ from bridge.consent import ConsentPage, consent_page, cookie_digest, ticked_scop
 from bridge.grants.authorization_code import code_digest
 from bridge.model import (
     CODE_SECONDS,
+    TOKEN_SECONDS,
     Agent,
     Authority,
     AuthorizationRequest,
@@ -27,10 +28,14 @@ from bridge.model import (
     User,
 )
 from bridge.model.clients import PushedRequest
+from bridge.model.consents import Consent
+from bridge.model.refresh import FAMILY_LIFE
 from bridge.ports import Passwords, Registry, Store
 from bridge.pushed_requests import REQUEST_SECONDS, request_digest
+from bridge.redirects import shown_host
 from bridge.service.attempt import spend
 from bridge.service.clients import AGENT_PREFIX, Clients
+from bridge.service.consents import make_receipt
 from did_agent.clock import Clock
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.trust import TrustedIssuers
@@ -243,6 +248,8 @@ class Authorization:
             if opened.pushed is not None:
                 await spend(work, opened.pushed)
             await work.add_code(code)
+            consent = _consent(opened, code, now=now)
+            await work.add_consent(consent, receipt=make_receipt(consent, identity=self.identity))
             said = self._said(opened, user, request_id)
             longer = ", for longer" if code.offline else ""
             why = f"the user allowed {' '.join(sorted(scopes))}{longer}"
@@ -270,3 +277,23 @@ class Authorization:
             "resource": opened.resource.id,
             "request_id": request_id,
         }
+
+
+def _consent(opened: Opened, code: Code, *, now: datetime) -> Consent:
+    """Return what is kept of a yes: everything that was shown, as it was shown."""
+    client, agent, resource = opened.destination.client, opened.agent, opened.resource
+    return Consent(
+        id=code.digest,
+        username=code.username,
+        client_id=client.id,
+        client_name=client.name,
+        agent=None if agent is None else agent.did,
+        agent_name=None if agent is None else agent.name,
+        sponsor=None if agent is None else agent.sponsor,
+        resource=resource.id,
+        resource_name=resource.name,
+        scopes={scope: resource.scopes[scope] for scope in sorted(code.scopes)},
+        redirect_host=shown_host(code.request.redirect_uri),
+        given=now,
+        expires=now + FAMILY_LIFE if code.offline else code.expires + timedelta(seconds=TOKEN_SECONDS),
+    )
