@@ -10,7 +10,7 @@ from bridge import audit_trail, issuance
 from bridge.authorization_request import parse_scope
 from bridge.challenges import make_challenge
 from bridge.clients import Client
-from bridge.model import Grant, Identity, OAuthRequest
+from bridge.model import OFFLINE_ACCESS, Grant, Identity, OAuthRequest
 from bridge.nonces import current_nonce, require_nonce
 from bridge.ports import Store, Transaction
 from bridge.sender_constraint import prove_sender
@@ -98,7 +98,7 @@ class Tokens:
         self._prove_sender(attempt)
         if request.get("authorization_details") is not None:
             raise errors.UnsupportedDetails("authorization_details come from credentials, not from requests")
-        attempt.scopes = parse_scope(request.get("scope"))
+        attempt.scopes = _at_resource(parse_scope(request.get("scope")))
         return replace(await handler.judge(attempt, client), confirmation=attempt.confirmation)
 
     def _prove_sender(self, attempt: Attempt) -> None:
@@ -155,6 +155,11 @@ class Tokens:
                 now=attempt.now,
             )
             await work.record(event)
+
+
+def _at_resource(scopes: frozenset[str] | None) -> frozenset[str] | None:
+    # Clients add `offline_access` to all their requests because the metadata lists it; it asks nothing of a resource.
+    return (scopes or frozenset()) - {OFFLINE_ACCESS} or None
 
 
 async def _require_standing(work: Transaction, grant: Grant) -> None:

@@ -26,7 +26,7 @@ async def test_the_metadata_promises_what_runs_and_nothing_else(w: World) -> Non
     assert document["authorization_response_iss_parameter_supported"] is True
     assert document["response_types_supported"] == ["code"]
     assert "registration_endpoint" not in document
-    assert "introspection_endpoint" not in document
+    assert document["introspection_endpoint"] == f"{w.url}/introspect"
 
 
 async def test_the_keys_are_public_and_named_by_their_thumbprint(w: World) -> None:

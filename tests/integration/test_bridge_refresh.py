@@ -89,6 +89,14 @@ async def test_only_who_is_asked_and_says_so_allows_it_for_longer(w: World) -> N
     assert "offline_access" not in answer.json()["scope"]
 
 
+async def test_an_agent_for_itself_gets_none_whatever_its_client_adds(w: World) -> None:
+    agent = agent_of(w)
+    form = {"grant_type": "client_credentials", "resource": RESOURCE, "scope": "tool:list_menu offline_access"}
+    answer = await w.token({**form, **w.assertion(agent.key)})
+    assert (answer.status_code, answer.json().get("scope")) == (200, "tool:list_menu"), answer.text
+    assert "refresh_token" not in answer.json()
+
+
 async def test_a_refresh_can_ask_for_less_and_never_for_more(w: World) -> None:
     agent = agent_of(w)
     token = (await begin(w, agent))["refresh_token"]

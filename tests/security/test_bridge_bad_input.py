@@ -87,7 +87,7 @@ async def test_a_large_body_without_a_length_is_cut_off(w: World) -> None:
         ({}, "invalid_request"),
         ({"grant_type": ""}, "invalid_request"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "refresh_token"}, "unsupported_grant_type"),
+        ({"grant_type": "implicit"}, "unsupported_grant_type"),
         ({"grant_type": "client_credentials"}, "invalid_client"),
         ({"grant_type": "client_credentials", "client_assertion": "x"}, "invalid_request"),
         ({"grant_type": "client_credentials", "client_assertion_type": ASSERTION}, "invalid_request"),
