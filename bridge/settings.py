@@ -34,4 +34,4 @@ class BridgeSettings(BaseSettings):
     @property
     def database(self) -> str:
         """The database URL: the one given, or a SQLite file in the data folder."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data.absolute()}/bridge.db"
+        return self.database_url or f"sqlite:///{self.data.absolute()}/bridge.db"

@@ -22,4 +22,4 @@ class IssuerSettings(BaseSettings):
     @property
     def database(self) -> str:
         """The SQLAlchemy URL of the store."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data / 'issuer.db'}"
+        return self.database_url or f"sqlite:///{self.data / 'issuer.db'}"

@@ -20,7 +20,7 @@ class LedgerSettings(BaseSettings):
     @property
     def database(self) -> str:
         """The SQLAlchemy URL of the log."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data / 'ledger.db'}"
+        return self.database_url or f"sqlite:///{self.data / 'ledger.db'}"
 
     @property
     def origin(self) -> str:

@@ -7,20 +7,20 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, event, func, select
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from did_agent.adapters.sqlite_inline import open_sqlite
 from did_agent.clock import numeric_date
 from did_agent.errors import DidAgentError, InvalidParameter, Misconfigured, StoreUnavailable
 
-BUSY_TIMEOUT: Final = 10_000  # ms a SQLite writer waits for another
 POOL: Final = 5  # connections a process keeps to PostgreSQL
 POOL_TIMEOUT: Final = 10  # s a request waits for one of them
 CONNECT_TIMEOUT: Final = 5  # s until PostgreSQL must have answered
 _SCHEMA_LOCK: Final = 7_305_804_402_566_194_529  # any number, the same in every process of ours
-_DIALECTS: Final = ("sqlite+aiosqlite://", "postgresql+psycopg://")
+_DIALECTS: Final = ("sqlite://", "postgresql+psycopg://")
 
 
 def open_database(url: str) -> AsyncEngine:
@@ -40,10 +40,7 @@ def open_database(url: str) -> AsyncEngine:
             hide_parameters=True,
             connect_args={"connect_timeout": CONNECT_TIMEOUT},
         )
-    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT / 1000})
-    event.listen(engine.sync_engine, "connect", _configure_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
+    return open_sqlite(make_url(url))
 
 
 async def create_schema(engine: AsyncEngine, metadata: MetaData) -> None:
@@ -109,16 +106,3 @@ async def spend(connection: AsyncConnection, table: Table, purpose: str, key: st
 async def purge_spent(connection: AsyncConnection, table: Table, now: datetime) -> None:
     """Forget values that could not be shown any more."""
     await connection.execute(delete(table).where(table.c.expires < numeric_date(now)))
-
-
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    # The driver must not open transactions by itself: `_begin_sqlite` does, as a writer from the start.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

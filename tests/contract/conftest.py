@@ -22,7 +22,7 @@ POSTGRES = os.environ.get("DID_AGENT_TEST_POSTGRES")
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path / 'contract.db'}"
+        yield f"sqlite:///{tmp_path / 'contract.db'}"
         return
     if POSTGRES is None:
         pytest.skip("no PostgreSQL: run the tests through tests/with_postgres.py")

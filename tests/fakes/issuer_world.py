@@ -42,7 +42,7 @@ class SilentNews:
 
 
 def sqlite_url(folder: Path) -> str:
-    return f"sqlite+aiosqlite:///{folder / 'issuer.db'}"
+    return f"sqlite:///{folder / 'issuer.db'}"
 
 
 @asynccontextmanager

@@ -100,7 +100,7 @@ class Party:
     def __init__(self, path: Path, ledger_url: str) -> None:
         self.metadata = MetaData()
         self.table = outbox_table(self.metadata, "party")
-        self.engine: AsyncEngine = open_database(f"sqlite+aiosqlite:///{path}")
+        self.engine: AsyncEngine = open_database(f"sqlite:///{path}")
         self.delivery = Delivery(self.engine, self.table, ledger_url=ledger_url, key=KEY, clock=lambda: NOW)
 
     async def write(self, events: Sequence[AuditEvent]) -> None:
