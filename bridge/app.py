@@ -77,7 +77,12 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     store = SQLStore(engine, recorded=delivery.wake)
     passwords = Argon2Passwords()
     issuer_url = settings.issuer_url
-    registry = RegistryHTTP(issuer_url, token=OwnToken(identity, issuer_url=issuer_url, clock=clock))
+    registry = RegistryHTTP(
+        issuer_url,
+        token=OwnToken(identity, issuer_url=issuer_url, clock=clock),
+        max_age=timedelta(seconds=settings.registry_max_age),
+        clock=clock,
+    )
     fetcher = GuardedFetcher(allow_loopback=is_loopback(settings.bridge_url))
     max_age = timedelta(seconds=settings.status_max_age)
     operators, refresh_key = frozenset(trust.operators), _derived(identity.token_key, b"refresh tokens")

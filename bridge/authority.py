@@ -10,6 +10,7 @@ from typing import Final
 from bridge.model import TOKEN_SECONDS, Agent, Authority, Resource
 from did_agent.credential.capability import Capability, covered_by, parse_bare_capability, scopes_of
 from did_agent.credential.chain import VerifiedChain, verify_chain
+from did_agent.credential.known import KnownCredentials
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
@@ -32,7 +33,9 @@ def require_active(agent: Agent | None) -> Agent:
     return agent
 
 
-def registered_chains(agent: Agent, *, now: datetime, trusted: TrustedIssuers) -> list[VerifiedChain]:
+def registered_chains(
+    agent: Agent, *, now: datetime, trusted: TrustedIssuers, known: KnownCredentials | None = None
+) -> list[VerifiedChain]:
     """Return the agent's own root credentials that hold now; the registry's word alone is not enough.
 
     Credentials on behalf of somebody are left out: an agent that authenticates as itself speaks for itself.
@@ -40,7 +43,7 @@ def registered_chains(agent: Agent, *, now: datetime, trusted: TrustedIssuers) -
     chains = []
     for document in agent.credentials:
         try:
-            chain = verify_chain([document], holder=agent.did, now=now, trusted=trusted, max_depth=0)
+            chain = verify_chain([document], holder=agent.did, now=now, trusted=trusted, max_depth=0, known=known)
         except DidAgentError:
             continue  # e.g. it ended between the registry's look and ours, or is of another kind
         if chain.on_behalf_of is None:

@@ -10,6 +10,7 @@ from typing import Final
 from bridge.challenges import require_challenge
 from bridge.model import CHALLENGE_SECONDS, MAX_ACTORS, Spend
 from did_agent.credential.chain import VerifiedChain
+from did_agent.credential.known import KnownCredentials
 from did_agent.credential.status import VerifiedStatusList
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding import base64url
@@ -33,13 +34,21 @@ class Shown:
     spend: Spend
 
 
-def read(token: str, *, issuer: str, trusted: TrustedIssuers, challenge_key: bytes, now: datetime) -> Asked:
+def read(
+    token: str,
+    *,
+    issuer: str,
+    trusted: TrustedIssuers,
+    challenge_key: bytes,
+    now: datetime,
+    known: KnownCredentials | None = None,
+) -> Asked:
     """Return a presentation for this bridge that stands offline and answers a challenge of ours, if it answers one.
 
     Raises: WrongChallenge and what `ask` raises.
     """
     expected = Expected(audience=frozenset({issuer}), now=now, trusted=trusted, max_depth=MAX_ACTORS, challenge="jti")
-    asked = ask(_text(token), expected)
+    asked = ask(_text(token), expected, known=known)
     # A vp+jwt of at most a minute may stand on its jti; everything else answers us.
     if asked.signed.challenge is not None:
         require_challenge(asked.signed.challenge, challenge_key, now=now)

@@ -21,6 +21,7 @@ class BridgeSettings(BaseSettings):
     database_url: str | None = None
     client_domains: tuple[str, ...] = ()  # hosts whose client documents are read; empty: any
     dpop_nonces: bool = False  # whether DPoP proofs must carry a nonce of the bridge
+    registry_max_age: float = Field(default=2, ge=0, le=30)  # seconds the register's word on an agent is believed
     status_max_age: int = Field(default=30, ge=0, le=300)  # seconds a status list is believed after it was fetched
 
     @field_validator("bridge_url", "issuer_url", "ledger_url")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Final
 from urllib.parse import quote
 
 import httpx2
@@ -17,13 +19,21 @@ from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import Malformed, PeerUnavailable
 from did_agent.tokens.access_token import AccessToken
 
+MAX_RECENT: Final = 4_096  # agents, each with its credentials
+
 
 class RegistryHTTP:
-    """Implements `bridge.ports.Registry`; nothing is cached, so a suspended agent is seen at its next request."""
+    """Implements `bridge.ports.Registry`.
 
-    def __init__(self, issuer_url: str, *, token: Callable[[], str]) -> None:
+    Active agents are remembered for `max_age`.  Who is suspended or retired is refused at once all the same: the
+    issuer announces it, and every token is issued in a transaction that reads what has ended (DEL-10).
+    """
+
+    def __init__(self, issuer_url: str, *, token: Callable[[], str], max_age: timedelta, clock: Clock) -> None:
         self._url, self._token = issuer_url, token
         self._http: httpx2.AsyncClient = peer_client()
+        self._max_age, self._clock = max_age, clock
+        self._recent: OrderedDict[str, tuple[datetime, Agent]] = OrderedDict()
 
     async def aclose(self) -> None:
         """Close the connections kept."""
@@ -34,19 +44,30 @@ class RegistryHTTP:
 
         Raises: PeerUnavailable.
         """
-        url = f"{self._url}/registry/{quote(did, safe=':')}"
+        asked, url = self._clock(), f"{self._url}/registry/{quote(did, safe=':')}"
         try:
             response = await self._http.get(url, headers={"Authorization": f"Bearer {self._token()}"})
         except httpx2.HTTPError as error:
             raise PeerUnavailable(f"the registry: {type(error).__name__}") from error
+        self._recent.pop(did, None)
         if response.status_code == httpx2.codes.NOT_FOUND:
             return None
         if response.status_code != httpx2.codes.OK:
             raise PeerUnavailable(f"the registry answered {response.status_code}")
         try:
-            return _agent(parse_object(response.content, max_bytes=MAX_RESPONSE), did)
+            agent = _agent(parse_object(response.content, max_bytes=MAX_RESPONSE), did)
         except Malformed as error:
             raise PeerUnavailable("the registry's answer cannot be read") from error
+        if agent.is_active and self._max_age:
+            self._recent[did] = (asked, agent)
+            if len(self._recent) > MAX_RECENT:
+                self._recent.popitem(last=False)
+        return agent
+
+    def recent(self, did: str) -> Agent | None:
+        """Return what was found of an active agent, if it was asked for less than `max_age` ago."""
+        asked, agent = self._recent.get(did, (None, None))
+        return agent if asked is not None and self._clock() - asked < self._max_age else None
 
 
 class OwnToken:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.adapters import tables
@@ -32,6 +32,12 @@ _OVER: Final = (
     tables.tokens.c.expires,
     pushed_requests.c.expires,
     families.c.expires,
+)
+# What every token request runs, put together once.
+_RESOURCE: Final = select(tables.resources).where(tables.resources.c.id == bindparam("wanted"))
+_SHARE_HEAD: Final = select(tables.feed_head.c.seq).with_for_update(read=True)
+_ENDINGS: Final = select(tables.endings.c.kind).where(
+    tables.endings.c.subject.in_(bindparam("subjects", expanding=True)), tables.endings.c.kind != "agent-resumed"
 )
 
 
@@ -89,15 +95,15 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
 
     async def denied(self, ids: Iterable[str]) -> EventKind | None:
         # Shared with other issuers, exclusive of `announce`: see the table.
-        await self._do.execute(select(tables.feed_head.c.seq).with_for_update(read=True))
-        table = tables.endings
-        query = select(table.c.kind).where(table.c.subject.in_(sorted(ids)), table.c.kind != "agent-resumed")
-        kinds = (await self._do.execute(query)).scalars().all()
+        if self._do.dialect.name == "postgresql":  # SQLite has one writer, and this is it
+            await self._do.execute(_SHARE_HEAD)
+        kinds = (await self._do.execute(_ENDINGS, {"subjects": sorted(ids)})).scalars().all()
         # The final reason first: what is revoked and suspended is revoked.
         return cast("EventKind | None", min(kinds, key=_REVERSIBLE.__contains__, default=None))
 
     async def resource(self, resource_id: str) -> Resource | None:
-        return next(iter(await self._resources(tables.resources.c.id == resource_id)), None)
+        row = (await self._do.execute(_RESOURCE, {"wanted": resource_id})).mappings().first()
+        return None if row is None else _resource({**row})
 
     async def resources(self) -> Sequence[Resource]:
         return await self._resources()
@@ -164,7 +170,7 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
         await self._do.execute(insert(tables.codes).values(values))
 
     async def add_token(self, token_id: str, *, expires: datetime, depends_on: Iterable[str]) -> None:
-        await self._do.execute(insert(tables.tokens).values(id=token_id, expires=numeric_date(expires)))
+        await self._do.execute(insert(tables.tokens), {"id": token_id, "expires": numeric_date(expires)})
         links = [{"token_id": token_id, "depends_on": name} for name in sorted(set(depends_on))]
         await self._do.execute(insert(tables.dependencies), links)
 
@@ -223,14 +229,17 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
             await self._do.execute(delete(owner.table).where(owner == username))
 
     async def _resources(self, *conditions: Any) -> list[Resource]:
-        rows = await self._rows(tables.resources, *conditions)
-        return [Resource(**{**row, "scopes": json.loads(row["scopes"])}) for row in rows]
+        return [_resource(row) for row in await self._rows(tables.resources, *conditions)]
 
     async def _users(self, *conditions: Any) -> list[User]:
         return [
             User(**{**row, "rights": {name: frozenset(held) for name, held in json.loads(row["rights"]).items()}})
             for row in await self._rows(tables.users, *conditions)
         ]
+
+
+def _resource(row: Mapping[str, Any]) -> Resource:
+    return Resource(**{**row, "scopes": json.loads(row["scopes"])})
 
 
 def _code(row: Mapping[str, Any]) -> Code:

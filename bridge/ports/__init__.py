@@ -22,6 +22,9 @@ class Registry(Protocol):
 
     async def agent(self, did: str) -> Agent | None: ...
 
+    # What the register said a moment ago of an agent that was active; None when that is too long ago.
+    def recent(self, did: str) -> Agent | None: ...
+
 
 class Statuses(Protocol):
     """Status lists, verified and fresh enough. Raises: StatusUnavailable."""

@@ -30,6 +30,8 @@ class Attempt:
     on_issue: list[OnIssue] = field(default_factory=list)
     on_refusal: list[OnRefusal] = field(default_factory=list)
     refresh_token: str | None = None  # to be handed out with the access token
+    remembers: bool = False  # whether the register's word of a moment ago was used
+    asks_anew: bool = False  # whether it must not be
 
 
 async def spend(work: Transaction, value: Spend) -> None:

@@ -13,6 +13,7 @@ from bridge.sender_constraint import require_binding
 from bridge.service.attempt import Attempt
 from did_agent import errors
 from did_agent.credential.chain import VerifiedChain
+from did_agent.credential.known import KnownCredentials
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.tokens.access_token import AccessToken
 
@@ -27,6 +28,7 @@ class Lookup:
     identity: Identity
     trusted: TrustedIssuers
     challenge_key: bytes = field(repr=False)
+    known: KnownCredentials = field(default_factory=KnownCredentials, repr=False)  # signatures that were verified
 
     async def agent(self, did: str) -> Agent:
         """Return an agent that is registered and active at this moment (DEL-10).
@@ -35,9 +37,18 @@ class Lookup:
         """
         return require_active(await self.registry.agent(did))
 
+    async def recent_agent(self, attempt: Attempt, did: str) -> Agent:
+        """Return an agent that was active a moment ago, for grants that are judged again should they be refused.
+
+        Raises: as `agent`.
+        """
+        found = None if attempt.asks_anew else self.registry.recent(did)
+        attempt.remembers = attempt.remembers or found is not None
+        return found or await self.agent(did)
+
     def chains(self, agent: Agent, *, now: datetime) -> list[VerifiedChain]:
         """Return the agent's own credentials that hold now."""
-        return registered_chains(agent, now=now, trusted=self.trusted)
+        return registered_chains(agent, now=now, trusted=self.trusted, known=self.known)
 
     async def resource_and_user(
         self, attempt: Attempt, resource_id: str, username: str | None = None
@@ -65,6 +76,7 @@ class Lookup:
             trusted=self.trusted,
             challenge_key=self.challenge_key,
             now=attempt.now,
+            known=self.known,
         )
         shown = presentations.judge(asked, await self.statuses.get(asked.status_urls))
         attempt.spends.append(shown.spend)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from bridge import audit_trail, issuance
 from bridge.authorization_request import parse_scope
@@ -18,6 +18,8 @@ from bridge.service.attempt import Attempt, spend
 from bridge.service.clients import Clients
 from did_agent import errors
 from did_agent.clock import Clock
+
+_REFUSALS: Final = (errors.Malformed, errors.VerificationError, errors.Denied)
 
 
 class GrantHandler(Protocol):
@@ -76,8 +78,15 @@ class Tokens:
         """
         attempt = Attempt(request, self.clock())
         try:
-            return await self._commit(await self._judge(attempt), attempt)
-        except (errors.Malformed, errors.VerificationError, errors.Denied) as error:
+            try:
+                return await self._commit(await self._judge(attempt), attempt)
+            except _REFUSALS:
+                if not attempt.remembers:
+                    raise
+                # What changed in the register since, a grant above all, must not wait for our memory to fade.
+                attempt = Attempt(request, attempt.now, asks_anew=True)
+                return await self._commit(await self._judge(attempt), attempt)
+        except _REFUSALS as error:
             # An unreadable request decided nothing; one that proved something was a decision, and is recorded.
             if attempt.spends or not isinstance(error, errors.Malformed):
                 await self._refuse(attempt, error)

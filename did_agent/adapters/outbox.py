@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from did_agent.keys.ed25519 import SigningKey
 BATCH: Final = 100  # events of one delivery
 RETRY_FIRST: Final = 0.2  # s
 RETRY_LAST: Final = 5.0  # s
+GATHER: Final = 0.05  # s that events of the same moment are waited for, to travel together
 
 _log: Final = logging.getLogger("did_agent.outbox")
 
@@ -41,7 +43,7 @@ def outbox_table(metadata: MetaData, prefix: str) -> Table:
 
 async def record(connection: AsyncConnection, table: Table, event: AuditEvent) -> None:
     """Write an event in the caller's transaction; if this fails, so does the effect."""
-    await connection.execute(insert(table).values(id=event.id, event=event.canonical().decode()))
+    await connection.execute(insert(table), {"id": event.id, "event": event.canonical().decode()})
 
 
 def new_event_id() -> str:
@@ -69,14 +71,15 @@ class Delivery:
                 self._wake.clear()
                 try:
                     await self._drain(http)
-                    wait = RETRY_FIRST
                 except (Unavailable, httpx2.HTTPError) as error:
                     _log.warning("audit delivery waits: %s", type(error).__name__)
                     wait = min(wait * 2, RETRY_LAST)
-                try:
-                    await asyncio.wait_for(self._wake.wait(), timeout=wait)
-                except TimeoutError:
+                    await asyncio.sleep(wait)  # whatever happens meanwhile: who is away is not asked more often
                     continue
+                wait = RETRY_FIRST
+                with contextlib.suppress(TimeoutError):  # then whatever another process left behind
+                    await asyncio.wait_for(self._wake.wait(), timeout=RETRY_LAST)
+                    await asyncio.sleep(GATHER)
 
     async def flush(self) -> None:
         """Deliver what is waiting now.

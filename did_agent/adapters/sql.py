@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, func, make_url, select
+from sqlalchemy import BigInteger, Column, Executable, MetaData, String, Table, delete, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -81,9 +82,14 @@ async def insert_if_absent(connection: AsyncConnection, table: Table, values: Ma
 
     What came back tells, not a row count: PostgreSQL's driver does not count an insert that returns keys.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key)
-    return (await connection.execute(statement)).first() is not None
+    statement = _insert_if_absent(table, connection.dialect.name)
+    return (await connection.execute(statement, dict(values))).first() is not None
+
+
+@cache
+def _insert_if_absent(table: Table, dialect: str) -> Executable:
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return insert.on_conflict_do_nothing().returning(*table.primary_key)
 
 
 def single_use_table(metadata: MetaData, prefix: str) -> Table:

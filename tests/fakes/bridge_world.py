@@ -301,7 +301,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(data: Path, *, database: str | None = None, path: str = "") -> AsyncIterator[World]:
+async def world(
+    data: Path, *, database: str | None = None, path: str = "", registry_max_age: float = 0
+) -> AsyncIterator[World]:
     """Run a bridge and its issuer while the block runs."""
     clock = Clock()
     listeners = [listen("127.0.0.1", 0), listen("127.0.0.1", 0)]
@@ -318,6 +320,7 @@ async def world(data: Path, *, database: str | None = None, path: str = "") -> A
         issuer_url=issuer_url,
         ledger_url="http://127.0.0.1:9",
         database_url=database,
+        registry_max_age=registry_max_age,
         status_max_age=0,
     )
     if database is not None:

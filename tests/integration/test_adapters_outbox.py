@@ -222,6 +222,39 @@ async def test_delivery_goes_on_after_the_database_and_the_ledger_were_away(
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_ledger_that_is_away_is_not_asked_at_every_event(
+    party: Party, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_LAST", 3_600)
+    monkeypatch.setattr(module, "RETRY_FIRST", 3_600)
+    ledger.status = 503
+    await party.write([event("first")])
+    running = asyncio.create_task(party.delivery.run())
+    await asyncio.wait_for(ledger.asked.wait(), PATIENCE)
+    ledger.asked.clear()
+    for number in range(5):
+        await party.write([event(str(number))])
+        await asyncio.sleep(0.01)
+    assert not ledger.asked.is_set()
+    assert await party.waiting() == 6
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_events_of_the_same_moment_travel_together(party: Party, ledger: Ledger) -> None:
+    running = asyncio.create_task(party.delivery.run())
+    await asyncio.sleep(0.02)  # it has found nothing, and waits
+    for number in range(5):
+        await party.write([event(str(number))])
+    async with asyncio.timeout(PATIENCE):
+        while await party.waiting():
+            await asyncio.sleep(0.01)
+    assert len(ledger.bodies) == 1
+    assert ledger.taken == [str(number) for number in range(5)]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def _until(reached: Any) -> None:
     async with asyncio.timeout(PATIENCE):
         while not reached():

@@ -24,6 +24,7 @@ from did_agent.keys.ed25519 import SigningKey
 MAX_WAITING: Final = 100_000  # events kept while the ledger is away; then calls are refused
 RETRY_FIRST: Final = 0.2  # s
 RETRY_LAST: Final = 5.0  # s
+GATHER: Final = 0.05  # s that events of the same moment are waited for, to travel together
 _BUSY: Final = 5.0  # s a writer waits for another process
 
 _SCHEMA: Final = """
@@ -95,14 +96,14 @@ class Spool:
                 self._wake.clear()
                 try:
                     await self.flush(http, ledger_url, key)
-                    pause = RETRY_FIRST
                 except (Unavailable, httpx2.HTTPError, sqlite3.Error) as error:
                     _log.warning("audit delivery waits: %s", type(error).__name__)
                     pause = min(pause * 2, RETRY_LAST)
-                try:
-                    await asyncio.wait_for(self._wake.wait(), timeout=pause)
-                except TimeoutError:
+                    await asyncio.sleep(pause)  # whatever happens meanwhile: who is away is not asked more often
                     continue
+                pause = RETRY_FIRST
+                await self._wake.wait()
+                await asyncio.sleep(GATHER)
 
     async def flush(self, http: httpx2.AsyncClient, ledger_url: str, key: SigningKey) -> None:
         """Deliver what is waiting now.

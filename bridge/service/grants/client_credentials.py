@@ -33,7 +33,7 @@ class ClientCredentials:
             )
         if authenticated.agent is None:
             raise UnauthorizedClient("the client is no agent: it has no rights of its own")
-        agent = await self.lookup.agent(authenticated.agent)
+        agent = await self.lookup.recent_agent(attempt, authenticated.agent)
         chains = self.lookup.chains(agent, now=now)
         resource, _ = await self.lookup.resource_and_user(attempt, choose_resource(wanted, chains))
         authority = authority_at(resource.id, chains, now=now)

@@ -69,7 +69,7 @@ class TokenExchange:
         # The presentation proves the client's key; whatever else names a client must name the same (DEL-01).
         if {client and client.id, attempt.request.get("client_id")} - {None, shown.holder}:
             raise errors.ClientNotAuthenticated("the client is not the holder of the presentation")
-        await self.lookup.agent(shown.holder)
+        await self.lookup.recent_agent(attempt, shown.holder)
         return shown
 
     async def _subject(self, attempt: Attempt, text: str) -> AccessToken:
