@@ -50,7 +50,7 @@ from did_agent.adapters.sql import open_database
 from did_agent.adapters.status import StatusLists
 from did_agent.adapters.trust import load_trust
 from did_agent.adapters.web import harden
-from did_agent.adapters.web_input import plain_app
+from did_agent.adapters.web_input import Direct, plain_app
 from did_agent.clock import Clock, system_clock
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
@@ -177,7 +177,8 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     ):
         app.include_router(router, prefix=path)
     app.include_router(root)
-    return harden(app, allowed_hosts=frozenset({urlsplit(identity.issuer).netloc.lower()}))
+    quick = Direct(app, {f"{path}/token": token.endpoint(tokens)})
+    return harden(quick, allowed_hosts=frozenset({urlsplit(identity.issuer).netloc.lower()}))
 
 
 def _grants(

@@ -6,9 +6,10 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import String, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.adapters import tables
@@ -34,11 +35,19 @@ _OVER: Final = (
     families.c.expires,
 )
 # What every token request runs, put together once.
-_RESOURCE: Final = select(tables.resources).where(tables.resources.c.id == bindparam("wanted"))
+_RESOURCE: Final = sql.Prepared(select(tables.resources).where(tables.resources.c.id == bindparam("wanted")))
 _SHARE_HEAD: Final = select(tables.feed_head.c.seq).with_for_update(read=True)
-_ENDINGS: Final = select(tables.endings.c.kind).where(
-    tables.endings.c.subject.in_(bindparam("subjects", expanding=True)), tables.endings.c.kind != "agent-resumed"
-)
+_ADD_TOKEN: Final = sql.Prepared(insert(tables.tokens))
+_ADD_LINK: Final = sql.Prepared(insert(tables.dependencies))
+
+
+@cache
+def _endings(count: int) -> sql.Prepared:
+    subjects = [bindparam(f"subject_{number}", type_=String) for number in range(count)]
+    table = tables.endings
+    return sql.Prepared(
+        select(table.c.kind).where(table.c.subject.in_(subjects), table.c.kind != literal_column("'agent-resumed'"))
+    )
 
 
 class SQLStore:
@@ -97,13 +106,15 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
         # Shared with other issuers, exclusive of `announce`: see the table.
         if self._do.dialect.name == "postgresql":  # SQLite has one writer, and this is it
             await self._do.execute(_SHARE_HEAD)
-        kinds = (await self._do.execute(_ENDINGS, {"subjects": sorted(ids)})).scalars().all()
+        subjects = {f"subject_{number}": name for number, name in enumerate(sorted(set(ids)))}
+        kinds = [kind for (kind,) in await _endings(len(subjects)).run(self._do, subjects)]
         # The final reason first: what is revoked and suspended is revoked.
         return cast("EventKind | None", min(kinds, key=_REVERSIBLE.__contains__, default=None))
 
     async def resource(self, resource_id: str) -> Resource | None:
-        row = (await self._do.execute(_RESOURCE, {"wanted": resource_id})).mappings().first()
-        return None if row is None else _resource({**row})
+        names = tables.resources.columns.keys()
+        rows = [dict(zip(names, row, strict=True)) for row in await _RESOURCE.run(self._do, {"wanted": resource_id})]
+        return _resource(rows[0]) if rows else None
 
     async def resources(self) -> Sequence[Resource]:
         return await self._resources()
@@ -170,9 +181,9 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
         await self._do.execute(insert(tables.codes).values(values))
 
     async def add_token(self, token_id: str, *, expires: datetime, depends_on: Iterable[str]) -> None:
-        await self._do.execute(insert(tables.tokens), {"id": token_id, "expires": numeric_date(expires)})
+        await _ADD_TOKEN.run(self._do, {"id": token_id, "expires": numeric_date(expires)})
         links = [{"token_id": token_id, "depends_on": name} for name in sorted(set(depends_on))]
-        await self._do.execute(insert(tables.dependencies), links)
+        await _ADD_LINK.run_each(self._do, links)
 
     async def is_standing(self, token_id: str) -> bool:
         issued = await self._rows(tables.tokens, tables.tokens.c.id == token_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -19,9 +20,8 @@ NONCE_HEADER: Final = "DPoP-Nonce"
 _NO_CACHE: Final = {"Pragma": "no-cache"}
 
 
-def routes(tokens: Tokens, *, issuer: str) -> APIRouter:
-    """Return the routes that agents call."""
-    router = APIRouter()
+def endpoint(tokens: Tokens) -> Callable[[Request], Awaitable[Response]]:
+    """Return the token endpoint."""
 
     def refuse(error: DidAgentError, request: Request, door: str = "") -> Response:
         code = error_code(error, door=door)
@@ -49,11 +49,18 @@ def routes(tokens: Tokens, *, issuer: str) -> APIRouter:
         fresh = {NONCE_HEADER: tokens.nonce()} if tokens.demands_nonces and asked.dpop else {}
         return JSONResponse(answer, headers={**_NO_CACHE, **fresh})
 
+    return token
+
+
+def routes(tokens: Tokens, *, issuer: str) -> APIRouter:
+    """Return the routes that agents call."""
+    router = APIRouter()
+
     async def challenge(_request: Request) -> Response:
         value = tokens.challenge()
         names = {"attestation_challenge": value, "c_nonce": value}
         return JSONResponse({**names, "expires_in": CHALLENGE_SECONDS, "domain": issuer}, headers=_NO_CACHE)
 
-    for path, endpoint in (("/token", token), ("/challenge", challenge)):
-        router.add_api_route(path, endpoint, methods=["POST"], response_model=None)
+    for path, function in (("/token", endpoint(tokens)), ("/challenge", challenge)):
+        router.add_api_route(path, function, methods=["POST"], response_model=None)
     return router

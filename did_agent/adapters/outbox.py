@@ -7,6 +7,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import httpx2
@@ -14,7 +15,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, Row, String, Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from did_agent.adapters.http import peer_client
-from did_agent.adapters.sql import transaction
+from did_agent.adapters.sql import Prepared, transaction
 from did_agent.audit.delivery import batch_request, fitting
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
@@ -43,7 +44,12 @@ def outbox_table(metadata: MetaData, prefix: str) -> Table:
 
 async def record(connection: AsyncConnection, table: Table, event: AuditEvent) -> None:
     """Write an event in the caller's transaction; if this fails, so does the effect."""
-    await connection.execute(insert(table), {"id": event.id, "event": event.canonical().decode()})
+    await _insertion(table).run(connection, {"id": event.id, "event": event.canonical().decode()})
+
+
+@cache
+def _insertion(table: Table) -> Prepared:
+    return Prepared(insert(table))
 
 
 def new_event_id() -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Executable, MetaData, String, Table, delete, func, make_url, select
+from sqlalchemy import BigInteger, Column, Insert, MetaData, Select, String, Table, delete, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from did_agent.adapters.sqlite_inline import open_sqlite
+from did_agent.adapters.sqlite_inline import driver_of, open_sqlite
 from did_agent.clock import numeric_date
 from did_agent.errors import DidAgentError, InvalidParameter, Misconfigured, StoreUnavailable
 
@@ -73,7 +74,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     except DataError as error:
         # PostgreSQL takes no NUL and no text longer than its column: the sender's fault, and no use to try again.
         raise InvalidParameter("a value cannot be stored") from error
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}"[:200]) from error
 
 
@@ -82,14 +83,50 @@ async def insert_if_absent(connection: AsyncConnection, table: Table, values: Ma
 
     What came back tells, not a row count: PostgreSQL's driver does not count an insert that returns keys.
     """
-    statement = _insert_if_absent(table, connection.dialect.name)
-    return (await connection.execute(statement, dict(values))).first() is not None
+    statement = _insert_if_absent(table, tuple(values), connection.dialect.name)
+    return bool(await statement.run(connection, values))
 
 
 @cache
-def _insert_if_absent(table: Table, dialect: str) -> Executable:
+def _insert_if_absent(table: Table, _columns: tuple[str, ...], dialect: str) -> Prepared:
     insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    return insert.on_conflict_do_nothing().returning(*table.primary_key)
+    return Prepared(insert.on_conflict_do_nothing().returning(*table.primary_key))
+
+
+class Prepared:
+    """A statement that runs with every request: on SQLite its text goes to the driver directly.
+
+    Its values are texts and whole numbers, which need no conversion, and the same ones each time; what comes back are
+    plain rows.
+    """
+
+    def __init__(self, statement: Select[Any] | Insert) -> None:
+        self._statement = statement
+        self._text = ""
+        self._names: tuple[str, ...] = ()
+
+    async def run(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Execute it and return its rows; for an insert that returns nothing, none."""
+        if connection.dialect.name != "sqlite":
+            result = await connection.execute(self._statement, dict(values))
+            return result.all() if result.returns_rows else ()
+        self._compile(connection, values)
+        driver = driver_of(connection.sync_connection)
+        return driver.execute(self._text, [values[name] for name in self._names]).fetchall()
+
+    async def run_each(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute it once for each of at least one set of values."""
+        if connection.dialect.name != "sqlite":
+            await connection.execute(self._statement, [dict(row) for row in rows])
+            return
+        self._compile(connection, rows[0])
+        driver = driver_of(connection.sync_connection)
+        driver.executemany(self._text, [[row[name] for name in self._names] for row in rows])
+
+    def _compile(self, connection: AsyncConnection, values: Mapping[str, Any]) -> None:
+        if not self._text:
+            compiled = self._statement.compile(dialect=connection.dialect, column_keys=list(values))
+            self._text, self._names = compiled.string, tuple(compiled.positiontup or ())
 
 
 def single_use_table(metadata: MetaData, prefix: str) -> Table:

@@ -79,8 +79,7 @@ def open_sqlite(url: URL) -> AsyncEngine:
 
 def begin_writing(connection: Connection) -> None:
     """Begin a transaction as a writer from the start; sleep while another process writes."""
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101  # a connection that begins is open
+    driver = driver_of(connection)
     for _ in range(int(BUSY_TIMEOUT / _PAUSE)):
         try:
             driver.execute("BEGIN IMMEDIATE")
@@ -91,6 +90,13 @@ def begin_writing(connection: Connection) -> None:
         else:
             return
     connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, so that the failure is SQLAlchemy's
+
+
+def driver_of(connection: Connection | None) -> sqlite3.Connection:
+    """Return the driver's connection behind one that is open."""
+    driver = None if connection is None else connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101  # as `open_sqlite` made it
+    return driver
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
@@ -158,6 +158,21 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(DidAgentError, ours)
     app.add_exception_handler(HTTPException, theirs)
+
+
+class Direct:
+    """Answers POSTs at some paths without the framework's stack, and hands everything else to the app behind."""
+
+    def __init__(self, app: Any, endpoints: Mapping[str, Callable[[Request], Awaitable[Response]]]) -> None:
+        self._app, self._endpoints = app, endpoints
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Handle one connection (ASGI 3)."""
+        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+        else:
+            await (await endpoint(Request(scope, receive)))(scope, receive, send)
 
 
 def plain_app(**options: Any) -> FastAPI:

@@ -38,7 +38,7 @@ def canonicalize(value: object) -> bytes:
         text = orjson.dumps(value, option=_OPTIONS)
     except (TypeError, RecursionError):  # orjson.JSONEncodeError is a TypeError
         return reference(value)
-    if text[0] not in _CONTAINERS or b"null" in text or _may_hold_float(text):
+    if text[0] not in _CONTAINERS or _may_hold_float(text) or (b"null" in text and _holds_float(value)):
         return reference(value)
     return text if text.isascii() or not _BEYOND.search(text) else reference(value)
 
@@ -52,6 +52,20 @@ def _may_hold_float(text: bytes) -> bool:
             if _FLOAT.match(text, at + len(mark) - 1):
                 return True
             at = digits.find(mark, at + 1)
+    return False
+
+
+def _holds_float(value: object) -> bool:
+    # Asked only where a null stands in the text: it may have been NaN.
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, float):
+            return True
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple):
+            waiting.extend(one)
     return False
 
 
