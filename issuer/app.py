@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -62,7 +63,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
     if settings.vc_api:
         add_vc_api(app, _vc_issuer(settings, engine, clock))
     app.router.lifespan_context = lifespan
-    return harden(app)
+    return harden(app, allowed_hosts=frozenset({urlsplit(settings.issuer_url).netloc.lower()}))
 
 
 def _vc_issuer(settings: IssuerSettings, engine: AsyncEngine, clock: Clock) -> VCIssuer:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -56,7 +57,7 @@ def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
 
     app = ledger_api(service, verifier, did=did_key(key.public))
     app.router.lifespan_context = lifespan
-    return harden(app)
+    return harden(app, allowed_hosts=frozenset({urlsplit(settings.ledger_url).netloc.lower()}))
 
 
 def party() -> Any:
