@@ -5,14 +5,16 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 DATA   ?= .did-agent
 PORT   ?= 8400
+SCREENSHOTS ?= screenshots
 
-.PHONY: demo up test nightly bench lint types contracts lock clean help
+.PHONY: demo up test nightly bench screenshots lint types contracts lock clean help
 
 help:
 	@echo "make demo   walk the story on loopback and end"
 	@echo "make up     run issuer, bridge, ledger and the demo MCP server until Ctrl-C (DATA=$(DATA) PORT=$(PORT))"
 	@echo "make test   static checks and all tests"
 	@echo "make nightly  fuzzers for a minute each, 100,000 random documents"
+	@echo "make screenshots  pictures of every page for people, in $(SCREENSHOTS)"
 	@echo "make bench  speed and memory, side by side with peers"
 
 demo: $(VENV)/.run
@@ -32,6 +34,11 @@ nightly: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/credential_verify.py $(ARGS)
 	@$(BIN)/python benchmarks/import_and_memory.py
+	@$(BIN)/python benchmarks/token_endpoint.py
+
+screenshots: $(VENV)/.dev
+	@DID_AGENT_SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -q tests/browser/test_screenshots.py $(ARGS)
+	@echo "the pictures are in $(SCREENSHOTS)"
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

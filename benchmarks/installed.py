@@ -107,6 +107,31 @@ def peers(material: str, *, wanted: bool) -> Iterator[tuple[dict[str, Peer], dic
         yield running, missing
 
 
+def node_server(name: str, *packages: str) -> tuple[Path, str]:
+    """Install packages and Node; return the folder they are in, with our scripts, and the program.
+
+    Raises: NotInstallableError.
+    """
+    runtime, folder = CACHE / "node", CACHE / name
+    CACHE.mkdir(parents=True, exist_ok=True)
+    _npm(runtime, RUNTIME)
+    _npm(folder, packages)
+    for source in SOURCE.glob("*.mjs"):
+        shutil.copy(source, folder)
+    return folder, str(runtime / "node_modules" / ".bin" / "node")
+
+
+def python_server(name: str, *packages: str) -> tuple[Path, str]:
+    """Install packages into an environment of their own; return its folder, with our scripts, and its Python.
+
+    Raises: NotInstallableError.
+    """
+    folder = CACHE / name
+    CACHE.mkdir(parents=True, exist_ok=True)
+    _environment(folder, packages)
+    return folder, str(folder / "bin" / "python")
+
+
 def _node(name: str) -> tuple[Path, Sequence[str]]:
     """Install one peer, and Node itself, once for each state of their versions."""
     runtime, folder = CACHE / "node", CACHE / name
@@ -135,18 +160,20 @@ def _npm(folder: Path, packages: Sequence[str]) -> None:
 def _python(name: str) -> tuple[Path, Sequence[str]]:
     """Install one peer into an environment of its own."""
     folder = CACHE / name
-    python = folder / "bin" / "python"
-    wanted = next(
-        line for line in (SOURCE / "requirements.txt").read_text().splitlines() if line.startswith(ON_PYTHON[name])
-    )
-    done = folder / ".installed"
-    if not done.exists() or done.read_text() != wanted:
+    _environment(folder, (ON_PYTHON[name],))
+    return folder, (str(folder / "bin" / "python"), f"peer_{name}.py")
+
+
+def _environment(folder: Path, packages: Sequence[str]) -> None:
+    python, done = folder / "bin" / "python", folder / ".installed"
+    listed = (SOURCE / "requirements.txt").read_text().splitlines()
+    wanted = [line for line in listed if line.partition("==")[0] in packages]
+    if not done.exists() or done.read_text() != "\n".join(wanted):
         _run([sys.executable, "-m", "venv", "--clear", str(folder)], CACHE)
-        _run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", wanted], CACHE)
-        done.write_text(wanted)
+        _run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted], CACHE)
+        done.write_text("\n".join(wanted))
     for source in (*SOURCE.glob("*.py"), SOURCE.parent / "timing.py"):
         shutil.copy(source, folder)
-    return folder, (str(python), f"peer_{name}.py")
 
 
 def _run(command: Sequence[str], folder: Path) -> None:
