@@ -1,22 +1,6 @@
-"""`python -m bridge`: run the bridge alone, where its configured URL says."""
+"""Runs the bridge alone: `python -m bridge`."""
 
-from __future__ import annotations
-
-import asyncio
-from urllib.parse import urlsplit
-
-from bridge.app import create_app
-from bridge.settings import BridgeSettings
-from did_agent.adapters.party import listen, server
-
-
-def main() -> None:
-    """Serve until a signal comes."""
-    settings = BridgeSettings()
-    parts = urlsplit(settings.bridge_url)
-    listener = listen(parts.hostname or "127.0.0.1", parts.port or 8400)
-    asyncio.run(server(create_app(settings)).serve(sockets=[listener]))
-
+from did_agent.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main(["bridge"])

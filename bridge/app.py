@@ -9,42 +9,75 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
+from bridge import options
 from bridge.adapters import tables
 from bridge.adapters.client_documents import ClientDocumentsHTTP
 from bridge.adapters.foreign_keys import ForeignKeysHTTP
+from bridge.adapters.keystore import AgeKeystore
+from bridge.adapters.notice import LogNotice
 from bridge.adapters.passwords import Argon2Passwords
 from bridge.adapters.registry_http import OwnToken, RegistryHTTP
 from bridge.adapters.sql import SQLStore
-from bridge.api import account, admin, authorize, ending, federation, metadata, par, revocations, token
+from bridge.api import (
+    account,
+    admin,
+    authorize,
+    authzen,
+    ending,
+    federation,
+    metadata,
+    par,
+    policy,
+    revocations,
+    token,
+)
+from bridge.api import backchannel as backchannel_api
 from bridge.api import clients as clients_api
-from bridge.api.browser import Browser
-from bridge.grants import jwt_bearer, token_exchange
+from bridge.api import keys as keys_api
+from bridge.api import passkeys as passkeys_api
+from bridge.api import upstream as upstream_api
+from bridge.api.openapi import OPERATIONS, SECURITY
+from bridge.api.sign_in import Doors
+from bridge.grants import ciba, jwt_bearer, token_exchange
 from bridge.model import AUDIT_READ, BRIDGE_ADMIN, ISSUER_ADMIN, REGISTRY_READ, Identity, Resource
+from bridge.people import doors_of, upstream_of
+from bridge.ports.keys import KeyProvider
 from bridge.service.administration import Administration
 from bridge.service.authorization import Authorization
+from bridge.service.backchannel import Backchannel
+from bridge.service.callers import Callers
 from bridge.service.clients import ClientAdministration, Clients
 from bridge.service.consents import OwnConsents
 from bridge.service.ending import Ending
+from bridge.service.evaluation import Evaluations
 from bridge.service.federation import FederationAdministration
 from bridge.service.grants import refresh_token
 from bridge.service.grants.authorization_code import AuthorizationCode
+from bridge.service.grants.ciba import CIBA
 from bridge.service.grants.client_credentials import ClientCredentials
 from bridge.service.grants.jwt_bearer import JWTBearer
 from bridge.service.grants.refresh_token import Refresh
 from bridge.service.grants.token_exchange import TokenExchange
 from bridge.service.introspection import Introspection
+from bridge.service.keys import KeyAdministration, Keyring
 from bridge.service.lookup import Lookup
+from bridge.service.policy import PolicyInForce
+from bridge.service.publication import PolicyAdministration
 from bridge.service.pushing import Pushing
 from bridge.service.revocation import RevocationFeed
+from bridge.service.sessions import Sessions
 from bridge.service.tokens import OfferedGrant, Tokens
 from bridge.settings import BridgeSettings
+from did_agent.adapters.cedar import Cedar
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
 from did_agent.adapters.sql import open_database
 from did_agent.adapters.status import StatusLists
@@ -54,9 +87,8 @@ from did_agent.adapters.web_input import Direct, plain_app
 from did_agent.clock import Clock, system_clock
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
-from did_agent.errors import StoreUnavailable
+from did_agent.errors import Misconfigured, StoreUnavailable
 from did_agent.keys.ed25519 import SigningKey
-from did_agent.keys.jwk import thumbprint
 
 FORGET_EVERY: Final = 600.0  # s between deletions of what is over
 _log: Final = logging.getLogger("did_agent.bridge")
@@ -69,12 +101,14 @@ def party() -> Any:
 
 def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     """Return the hardened ASGI app; its lifespan makes the schema and runs the delivery of audit events."""
-    identity = _identity(settings)
+    key, secret = (load_or_create_key(settings.data / "keys" / name) for name in ("bridge.jwk", "bridge-token.jwk"))
     trust = load_trust(settings.data / "trust.json")
     trusted = TrustedIssuers.of(*trust.issuers)
     engine = open_database(settings.database)
-    delivery = Delivery(engine, tables.outbox, ledger_url=settings.ledger_url, key=identity.key, clock=clock)
+    delivery = Delivery(engine, tables.outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
     store = SQLStore(engine, recorded=delivery.wake)
+    ring = Keyring(store=store, providers=_providers(settings), clock=clock)
+    identity = Identity(issuer=settings.bridge_url, did=did_key(key.public), key=key, ring=ring)
     passwords = Argon2Passwords()
     issuer_url = settings.issuer_url
     registry = RegistryHTTP(
@@ -85,14 +119,16 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     )
     fetcher = GuardedFetcher(allow_loopback=is_loopback(settings.bridge_url))
     max_age = timedelta(seconds=settings.status_max_age)
-    operators, refresh_key = frozenset(trust.operators), _derived(identity.token_key, b"refresh tokens")
+    operators, refresh_key = frozenset(trust.operators), _derived(secret, b"refresh tokens")
+    policies = PolicyInForce(language=Cedar())
     lookup = Lookup(
         store=store,
         registry=registry,
         statuses=StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=clock),
         identity=identity,
         trusted=trusted,
-        challenge_key=_derived(identity.token_key, b"challenges"),
+        policies=policies,
+        challenge_key=_derived(secret, b"challenges"),
     )
     clients = Clients(
         store=store,
@@ -123,20 +159,30 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         store=store,
         registry=registry,
         clients=clients,
-        passwords=passwords,
         identity=identity,
         trusted=trusted,
+        policies=policies,
         clock=clock,
     )
-    administration = Administration(store=store, passwords=passwords, identity=identity, clock=clock)
+    administration = Administration(store=store, passwords=passwords, identity=identity, ring=ring, clock=clock)
     pushing = Pushing(authorization=authorization, clients=clients, store=store, identity=identity, clock=clock)
     feed = RevocationFeed(store=store, identity=identity, issuers=frozenset(trust.issuers), clock=clock)
-    browser = Browser(issuer=identity.issuer, csrf_key=_derived(identity.token_key, b"forms"))
+    sessions = Sessions(
+        store=store,
+        passwords=passwords,
+        identity=identity,
+        key=_derived(secret, b"known browsers"),
+        takes_passwords=settings.local_accounts,
+        clock=clock,
+    )
+    derived = partial(_derived, secret)
+    doors, upstream = doors_of(settings, sessions, derived), upstream_of(settings, sessions, fetcher, derived)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await store.prepare(_built_in(settings), now=clock())
-        tasks = [asyncio.create_task(work) for work in (delivery.run(), _forget(store, clock))]
+        await ring.prepare(lambda: secret)  # the key that signed before there was a ring
+        tasks = [asyncio.create_task(work) for work in (delivery.run(), ring.run(), _forget(store, clock))]
         try:
             yield
         finally:
@@ -148,15 +194,26 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
             await fetcher.aclose()
             await engine.dispose()
 
+    callers = Callers(
+        store=store,
+        clients=clients,
+        administration=administration,
+        trusted=operators | frozenset(trust.parties),
+        clock=clock,
+    )
+    decisions, decisions_root = authzen.routes(Evaluations(lookup=lookup, clock=clock), callers, issuer=identity.issuer)
     app = plain_app(lifespan=lifespan)
-    under, root = metadata.routes(identity, store, grant_types=tuple(tokens.grants))
+    under, root = metadata.routes(identity, store, grant_types=tuple(tokens.grants), offered=options.offered(settings))
     path = urlsplit(identity.issuer).path
     for router in (
         under,
         token.routes(tokens, issuer=identity.issuer),
-        authorize.routes(authorization, browser),
-        account.routes(authorization, OwnConsents(store=store, identity=identity, clock=clock), browser, clock=clock),
+        authorize.routes(authorization, doors),
+        upstream_api.routes(administration, upstream, doors),
+        passkeys_api.routes(),
+        *_account(lookup, clients, doors, clock),
         admin.routes(administration),
+        keys_api.routes(administration, KeyAdministration(ring=ring, store=store, identity=identity, clock=clock)),
         clients_api.routes(administration, ClientAdministration(store=store, identity=identity, clock=clock)),
         par.routes(pushing),
         ending.routes(
@@ -174,11 +231,20 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         ),
         federation.routes(administration, FederationAdministration(store=store, identity=identity, clock=clock)),
         revocations.routes(feed),
+        *options.self_registration(settings, store, identity, clock),
+        policy.routes(
+            administration,
+            PolicyAdministration(store=store, policies=policies, identity=identity, operators=operators, clock=clock),
+            callers,
+        ),
+        decisions,
     ):
         app.include_router(router, prefix=path)
-    app.include_router(root)
+    for router in (root, decisions_root):
+        app.include_router(router)
+    publish(app, OPERATIONS, title="did-agent bridge", url=identity.issuer, security=SECURITY)
     quick = Direct(app, {f"{path}/token": token.endpoint(tokens)})
-    return harden(quick, allowed_hosts=frozenset({urlsplit(identity.issuer).netloc.lower()}))
+    return harden(options.seeing_certificates(quick, settings, clock), allowed_hosts=options.hosts(settings))
 
 
 def _grants(
@@ -195,7 +261,18 @@ def _grants(
         jwt_bearer.GRANT_TYPE: OfferedGrant(
             "jwt_bearer", JWTBearer(lookup=lookup, keys=foreign_keys, presentations=exchange)
         ),
+        ciba.GRANT_TYPE: OfferedGrant("ciba", CIBA(lookup=lookup)),
     }
+
+
+def _account(lookup: Lookup, clients: Clients, doors: Doors, clock: Clock) -> list[APIRouter]:
+    """Return the pages of a person's account, and the door of agents that ask people there."""
+    asking = Backchannel(lookup=lookup, clients=clients, notice=LogNotice(), clock=clock)
+    consents = OwnConsents(store=lookup.store, identity=lookup.identity, clock=clock)
+    return [
+        account.routes(doors, consents, waiting=asking.waiting, clock=clock),
+        backchannel_api.routes(asking, doors),
+    ]
 
 
 async def _forget(store: SQLStore, clock: Clock) -> None:
@@ -207,16 +284,19 @@ async def _forget(store: SQLStore, clock: Clock) -> None:
             _log.warning("what is over could not be deleted: %s", error.code)
 
 
-def _identity(settings: BridgeSettings) -> Identity:
-    keys = settings.data / "keys"
-    key, token_key = load_or_create_key(keys / "bridge.jwk"), load_or_create_key(keys / "bridge-token.jwk")
-    return Identity(
-        issuer=settings.bridge_url,
-        did=did_key(key.public),
-        key=key,
-        token_key=token_key,
-        kid=thumbprint(token_key.public),
-    )
+def _providers(settings: BridgeSettings) -> list[KeyProvider]:
+    """Return where signing keys are kept: the first makes new ones, the others open what they made before."""
+    phrase = settings.keystore_passphrase
+    age = AgeKeystore.at(settings.data / "keys", passphrase=None if phrase is None else phrase.get_secret_value())
+    if settings.pkcs11_module is None:
+        return [age]
+    from bridge.adapters.pkcs11_keys import PKCS11Keys
+
+    pin = settings.pkcs11_pin
+    if pin is None:
+        raise Misconfigured("DID_AGENT_PKCS11_PIN is needed beside DID_AGENT_PKCS11_MODULE")
+    module = PKCS11Keys(module=settings.pkcs11_module, token=settings.pkcs11_token, pin=pin.get_secret_value())
+    return [module, age]
 
 
 def _derived(key: SigningKey, purpose: bytes) -> bytes:

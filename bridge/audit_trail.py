@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from bridge.model import Grant, Identity, OAuthRequest
+from bridge.policy import Told
 from did_agent.audit.event import AuditEvent
 from did_agent.errors import DidAgentError
-from did_agent.policy.decide import POLICY_VERSION
 from did_agent.tokens.access_token import AccessToken
 
 MAX_TEXT: Final = 500  # characters of an explanation or a target
@@ -58,14 +58,15 @@ def by_operator(
     )
 
 
-def token_issued(identity: Identity, grant: Grant, *, token_id: str, now: datetime, request_id: str) -> AuditEvent:
+def token_issued(
+    identity: Identity, grant: Grant, *, told: Told, token_id: str, now: datetime, request_id: str
+) -> AuditEvent:
     """Return the event of an issued token."""
     scope = " ".join(sorted(grant.scopes))
-    mode = "intersection" if grant.subject_profile == "user" else "agent_only"
     return bridge_event(
         identity,
         "token.issue",
-        f"every term allows {scope}",
+        "; ".join(filter(None, (f"every term allows {scope}", told.explanation))),
         now=now,
         principal=grant.subject,
         principal_kind=_KINDS[grant.subject_profile],
@@ -73,30 +74,38 @@ def token_issued(identity: Identity, grant: Grant, *, token_id: str, now: dateti
         client_id=grant.client_id,
         target=grant.resource,
         resource=grant.resource,
-        policy=f"{mode}/{POLICY_VERSION}",
+        policy=told.policy,
         credential_ids=grant.credential_ids,
         token_id=token_id,
         evidence=grant.authority.digest,
         request_id=request_id,
-        details={"scope": scope, "grant": grant.type},
+        details={"scope": scope, "grant": grant.type, **told.details},
     )
 
 
 def token_refused(
-    identity: Identity, error: DidAgentError, request: OAuthRequest, *, client_id: str | None, grant: str, now: datetime
+    identity: Identity,
+    error: DidAgentError,
+    request: OAuthRequest,
+    *,
+    told: Told,
+    client_id: str | None,
+    grant: str,
+    now: datetime,
 ) -> AuditEvent:
     """Return the event of a refused token request, with the check that failed: for the operator, not for the caller."""
     resource = request.resources[0][:MAX_TEXT] if request.resources else None
     return bridge_event(
         identity,
         "token.issue",
-        error.detail or error.public,
+        told.explanation,
         now=now,
+        policy=told.policy,
         decision="deny",
         reason=error.code,
         client_id=client_id,
         target=resource,
         resource=resource,
         request_id=request.request_id,
-        details={"grant": grant},
+        details={"grant": grant, **told.details},
     )

@@ -16,7 +16,7 @@ from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
 from did_agent.errors import AgentNotActive, DidAgentError, EmptyGrant, UnknownAgent, UnknownResource
 from did_agent.policy.admission import capabilities_at
-from did_agent.policy.decide import grant
+from did_agent.policy.combination import Combination, Terms, combine
 
 MAX_CREDENTIALS: Final = 8  # credentials of the registry that go into one token, the longest-lived first
 
@@ -73,6 +73,7 @@ def authority_at(resource: str, chains: Sequence[VerifiedChain], *, now: datetim
         documents=documents,
         digest=digest_uri(canonicalize([dict(document) for document in documents])) if documents else None,
         valid_until=min((chain.valid_until for chain in useful), default=token_end(now)),
+        delegated=any(len(chain.documents) > 1 for chain in useful),
     )
 
 
@@ -98,21 +99,25 @@ def granted_scopes(
     agent: Sequence[Capability] | None,
     user: frozenset[str] | None = None,
     earlier: Mapping[str, frozenset[str]] | None = None,
-) -> frozenset[str]:
-    """Return requested ∩ resource ∩ earlier terms (consent, previous token) ∩ agent ∩ user.
+    is_chain: bool = True,
+) -> Combination:
+    """Return what requested ∩ resource ∩ earlier terms (consent, previous token) leaves of the rights of both sides.
 
-    `agent` is None where no agent acts: a program that a user runs, which has no rights of its own to take from.
+    How these combine is the resource's mode.  `agent` is None where no agent acts: a program that a user runs, which
+    has no rights of its own to take from.  `is_chain`: whether authority was handed on, where the strict answer is yes.
     Raises: EmptyGrant naming the term that left nothing, or a scope the resource does not have.
     """
     unknown = (requested or frozenset()) - resource.scopes.keys()
     if unknown:
         raise EmptyGrant(f"the resource has no scope {min(unknown)[:80]}")
-    limits = {"resource": frozenset(resource.scopes), **(earlier or {})}
-    if agent is not None:
-        limits["agent"] = scopes_of(agent)
-    if user is not None:
-        limits["user"] = user
-    return grant(requested, limits=limits)
+    terms = Terms(
+        requested=requested,
+        limits={"resource": frozenset(resource.scopes), **(earlier or {})},
+        user=user,
+        agent=None if agent is None else scopes_of(agent),
+        is_chain=is_chain,
+    )
+    return combine(resource.mode, terms, autonomous=resource.autonomous)
 
 
 def client_authority(resource: Resource, scopes: frozenset[str], *, now: datetime) -> Authority:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from bridge import authorization_details
 from bridge.grants.authorization_code import CHALLENGE_FORM
 from bridge.model import OFFLINE_ACCESS, Agent, AuthorizationRequest, OAuthRequest
 from bridge.model.clients import OAuthClient
@@ -16,7 +17,7 @@ MAX_STATE: Final = 1_024  # characters
 _STATE: Final = re.compile(r"[ -~]*")
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")  # RFC 6749, 3.3
 _JKT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_NOT_OFFERED: Final = ("request", "request_uri", "authorization_details", "registration")
+_NOT_OFFERED: Final = ("request", "request_uri", "registration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def require_form(asked: OAuthRequest, destination: Destination) -> Refusal | Non
     rules = (
         (asked.get("response_type") is not None, "response_type is required"),
         (asked.get("response_mode") in (None, "query"), "only response_mode query is offered"),
-        (not asked.parameters.keys() & _NOT_OFFERED, "request objects and details are not accepted"),
+        (not asked.parameters.keys() & _NOT_OFFERED, "request objects are not accepted"),
         (asked.get("code_challenge_method") == "S256", "PKCE with code_challenge_method S256 is required"),
         (CHALLENGE_FORM.fullmatch(asked.get("code_challenge") or ""), "code_challenge does not have its form"),
         (_JKT.fullmatch(asked.get("dpop_jkt") or "x" * 43), "dpop_jkt is not a thumbprint"),
@@ -92,9 +93,10 @@ def make_request(
 ) -> AuthorizationRequest:
     """Return the checked request.
 
-    Raises: EmptyGrant when its scope cannot be read.
+    Raises: EmptyGrant when its scope cannot be read, UnsupportedDetails.
     """
     scopes = parse_scope(asked.get("scope"))
+    authorization_details.require_at(resource, asked.get("authorization_details"))
     return AuthorizationRequest(
         client_id=destination.client.id,
         actor=None if actor is None else actor.did,
@@ -106,4 +108,5 @@ def make_request(
         offline=OFFLINE_ACCESS in (scopes or ()),
         code_challenge=asked.get("code_challenge") or "",
         dpop_jkt=asked.get("dpop_jkt"),
+        details=asked.get("authorization_details"),
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bridge.model.clients import OAuthClient
-from bridge.redirects import is_registrable
+from did_agent.encoding.redirect_uri import is_redirect_uri
 from did_agent.errors import BadKey, InvalidParameter
 from did_agent.keys.jwk import parse_public_jwk
 
@@ -77,7 +77,7 @@ def redirect_uris(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_REDIRECTS:
         raise InvalidParameter(f"redirect_uris is not a list of 1 to {MAX_REDIRECTS}")
     for uri in value:
-        if not isinstance(uri, str) or not is_registrable(uri):
+        if not isinstance(uri, str) or not is_redirect_uri(uri):
             raise InvalidParameter(f"{str(uri)[:100]!r} cannot be a redirect URI")
     return tuple(value)
 

@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
+from bridge.client_certificates import require_registered
 from bridge.model import OAuthRequest, Spend
-from bridge.model.clients import AuthMethod, OAuthClient
+from bridge.model.clients import TLS_METHODS, AuthMethod, OAuthClient
 from did_agent.encoding import base64url
 from did_agent.errors import (
     BadKey,
@@ -52,6 +53,8 @@ class Credentials(NamedTuple):
     method: AuthMethod
     client_id: str
     secret: str
+    certificate: bytes | None = None  # what TLS proved, for clients that show nothing else
+    vouched: bool = False
 
 
 def read_credentials(request: OAuthRequest) -> Credentials | None:
@@ -75,7 +78,9 @@ def read_credentials(request: OAuthRequest) -> Credentials | None:
         if named is None:
             raise MissingParameter("client_id is required with client_secret")
         return Credentials("client_secret_post", named, secret)
-    return None if named is None else Credentials("none", named, "")
+    if named is None:
+        return None
+    return Credentials("none", named, "", request.certificate, request.certificate_vouched)
 
 
 def prove_agent(shown: Credentials, *, issuer: str, now: datetime) -> Client:
@@ -98,6 +103,9 @@ def prove_client(shown: Credentials, known: OAuthClient | None, *, issuer: str, 
         expected = (known.secret_digest if known else None) or _NOBODY
         if not hmac.compare_digest(digest, expected):
             raise ClientNotAuthenticated("the secret is not that of a client")
+    if known is not None and shown.method == "none" and known.auth_method in TLS_METHODS:
+        require_registered(known, shown.certificate, vouched=shown.vouched, now=now)
+        return Client(id=known.id, agent=known.agent, method=known.auth_method, spend=None)
     if known is None or shown.method != known.auth_method:
         raise ClientNotAuthenticated("the client is not known, or not for this method")
     if shown.method == "private_key_jwt":

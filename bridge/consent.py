@@ -21,7 +21,7 @@ COOKIE_FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentPage:
-    """Everything a person is told; all of it from our own records, none of it from the request (DEL-02)."""
+    """Everything a person is told: of our own records, and the conditions the request puts on itself (DEL-02)."""
 
     client: OAuthClient
     agent: Agent | None  # who will act; None for a program that acts for no agent
@@ -32,6 +32,7 @@ class ConsentPage:
     redirect_host: str
     redirect_is_loopback: bool
     minutes: int
+    details: tuple[tuple[str, str], ...] = ()  # tool and conditions: as they were asked for, and granted at most
 
 
 def cookie_digest(cookie: str) -> str:
@@ -72,6 +73,7 @@ def consent_page(
     resource: Resource,
     user: User,
     offered: Iterable[str],
+    details: tuple[tuple[str, str], ...] = (),
 ) -> ConsentPage:
     """Return what the consent page tells."""
     return ConsentPage(
@@ -84,6 +86,7 @@ def consent_page(
         redirect_host=shown_host(redirect_uri),
         redirect_is_loopback=is_loopback(redirect_uri),
         minutes=TOKEN_SECONDS // 60,
+        details=details,
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bridge.model import Grant, Identity
-from did_agent.errors import TooLarge, WrongKey
+from bridge.model.keys import Signer
+from did_agent.errors import TooLarge
 from did_agent.keys.public import PublicKey
 from did_agent.proof.jose import MAX_TOKEN
 from did_agent.proof.jwt import unverified_jws
@@ -38,12 +39,12 @@ def access_token(grant: Grant, *, identity: Identity, now: datetime) -> AccessTo
     )
 
 
-def sign(token: AccessToken, *, identity: Identity) -> str:
+def sign(token: AccessToken, *, signer: Signer) -> str:
     """Return the signed token.
 
     Raises: TooLarge when no resource could read it.
     """
-    text = encode_access_token(token, key=identity.token_key, kid=identity.kid)
+    text = encode_access_token(token, key=signer.key, kid=signer.kid)
     if len(text) > MAX_TOKEN or len(token.credential_ids) > MAX_CREDENTIALS:
         raise TooLarge("the token would be larger than resources read; ask for fewer tools")
     return text
@@ -58,9 +59,7 @@ def verify_own(
     """
 
     def find_key(header: Mapping[str, object], _claims: Mapping[str, object]) -> PublicKey:
-        if header.get("kid") != identity.kid:
-            raise WrongKey("kid is not a key of this bridge")
-        return identity.token_key.public
+        return identity.ring.find(header.get("kid"))
 
     unverified = unverified_jws(text)[1].get("aud") if audience is None else audience
     return verify_access_token(

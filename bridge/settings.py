@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -22,7 +23,32 @@ class BridgeSettings(BaseSettings):
     client_domains: tuple[str, ...] = ()  # hosts whose client documents are read; empty: any
     dpop_nonces: bool = False  # whether DPoP proofs must carry a nonce of the bridge
     registry_max_age: float = Field(default=2, ge=0, le=30)  # seconds the register's word on an agent is believed
+    keystore_passphrase: SecretStr | None = None  # opens what seals signing keys; none: that is a file of mode 0600
+    pkcs11_module: str | None = None  # path of a PKCS #11 library; then new signing keys are made in it
+    pkcs11_token: str = "did-agent"  # label of the token
+    pkcs11_pin: SecretStr | None = None
     status_max_age: int = Field(default=30, ge=0, le=300)  # seconds a status list is believed after it was fetched
+
+    local_accounts: bool = True  # whether people can sign in with a password or a passkey of this bridge
+    upstream_issuer: str | None = None  # a company's OpenID provider, exactly as it calls itself
+    upstream_client_id: str | None = None
+    upstream_client_secret: SecretStr | None = None
+    upstream_client_secret_file: Path | None = None  # where the secret is, instead
+    upstream_groups_claim: str = "groups"  # the claim of the ID token that policy reads as groups
+
+    tls_cert: Path | None = None  # PEM, with the chain above it; then the bridge speaks TLS and asks for certificates
+    tls_key: Path | None = None  # PEM
+    mtls_url: str | None = None  # a second address, where alone clients are asked for certificates
+    registration: bool = False  # whether clients register themselves at `/register` (RFC 7591)
+    registration_token: SecretStr | None = None  # the initial access token they then need; none: anybody may
+    registrations_per_day: int = Field(default=20, ge=1, le=1_000)  # from one address
+    client_ca: Path | None = None  # PEM; who vouches for clients by `tls_client_auth`
+    tls_proxies: tuple[str, ...] = ()  # addresses or networks whose `Client-Cert` header is believed (RFC 9440)
+
+    @field_validator("mtls_url")
+    @classmethod
+    def _exact_second(cls, url: str | None) -> str | None:
+        return url if url is None else cls._exact(url)
 
     @field_validator("bridge_url", "issuer_url", "ledger_url")
     @classmethod
@@ -31,6 +57,28 @@ class BridgeSettings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or url.endswith("/") or parts.query:
             raise ValueError("an http(s) URL without trailing slash or query is needed")
         return url
+
+    @model_validator(mode="after")
+    def _whole_upstream(self) -> Self:
+        secrets = [one for one in (self.upstream_client_secret, self.upstream_client_secret_file) if one is not None]
+        named = [one for one in (self.upstream_issuer, self.upstream_client_id) if one is not None]
+        if (named or secrets) and (len(named), len(secrets)) != (2, 1):
+            raise ValueError("upstream_issuer, upstream_client_id and one upstream_client_secret go together")
+        if self.upstream_issuer is None and not self.local_accounts:
+            raise ValueError("without local_accounts and without upstream_issuer nobody can sign in")
+        return self
+
+    @property
+    def upstream_secret(self) -> str:
+        """The client secret, given or in its file."""
+        if self.upstream_client_secret_file is not None:
+            return self.upstream_client_secret_file.read_text(encoding="utf-8").strip()
+        return "" if self.upstream_client_secret is None else self.upstream_client_secret.get_secret_value()
+
+    @property
+    def sees_certificates(self) -> bool:
+        """Whether client certificates can come in at all."""
+        return self.tls_cert is not None or bool(self.tls_proxies)
 
     @property
     def database(self) -> str:

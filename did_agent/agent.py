@@ -11,6 +11,7 @@ import httpx2
 
 from did_agent.client.auth import PresentationAuth, TokenAuth
 from did_agent.client.bridge import BridgeClient
+from did_agent.client.certificate import ClientCertificate
 from did_agent.client.dpop import DPoPSigner
 from did_agent.client.issuer import IssuerClient
 from did_agent.clock import Clock, system_clock
@@ -103,14 +104,15 @@ class Agent:
         scope: str | None = None,
         subject_token: str | None = None,
         dpop: DPoPSigner | None = None,
+        certificate: ClientCertificate | None = None,
     ) -> str:
         """Exchange a presentation for an access token (RFC 8693), acting for `subject_token`'s subject if given.
 
-        It is a bearer token, unless `dpop` binds it to a key.
+        It is a bearer token, unless `dpop` binds it to a key, or `certificate` to a TLS client certificate.
 
         Raises: ServerRefused, PeerUnavailable, NotFound.
         """
-        client = BridgeClient(bridge, clock=self._clock)
+        client = BridgeClient(bridge, certificate=certificate, clock=self._clock)
         presentation = self.present(bridge, challenge=await client.challenge(), resource=resource)
         return await client.exchange(
             presentation, resource=resource, scope=scope, subject_token=subject_token, dpop=dpop
@@ -132,14 +134,19 @@ class Agent:
             resource=resource,
         )
 
-    def auth(self, resource: str, *, bridge: str, bound: bool = True) -> httpx2.Auth:
+    def auth(
+        self, resource: str, *, bridge: str, bound: bool = True, certificate: ClientCertificate | None = None
+    ) -> httpx2.Auth:
         """Return httpx authentication with tokens for `resource`, renewed before they end.
 
         They are bound to this agent's key (DPoP), so a stolen one is worth nothing; `bound` False is for servers that
-        take bearer tokens alone.
+        take bearer tokens alone.  With `certificate` they are bound to that instead, and the client must show it too:
+        `verify=certificate.context()`.
         """
-        dpop = DPoPSigner(self._key, clock=self._clock) if bound else None
-        return TokenAuth(lambda: self.token(bridge, resource, dpop=dpop), dpop=dpop, clock=self._clock)
+        dpop = DPoPSigner(self._key, clock=self._clock) if bound and certificate is None else None
+        return TokenAuth(
+            lambda: self.token(bridge, resource, dpop=dpop, certificate=certificate), dpop=dpop, clock=self._clock
+        )
 
     def presentation_auth(self, resource: str) -> httpx2.Auth:
         """Return httpx authentication that shows `resource` a fresh presentation on every request."""

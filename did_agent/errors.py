@@ -8,6 +8,7 @@ that is safe to show anyone, and a private `detail` for the operator and the aud
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -160,6 +161,11 @@ class BadEvent(Malformed):
     public = "The audit event does not follow its schema."
 
 
+class BadPolicy(Malformed):
+    code = "malformed_policy"
+    public = "The policy does not follow its schema."
+
+
 class InvalidParameter(Malformed):
     code = "invalid_parameter"
     public = "A parameter has a value that is not allowed."
@@ -180,9 +186,24 @@ class WrongContentType(Malformed):
     public = "The content type is not accepted here."
 
 
+class BadClientMetadata(Malformed):
+    code = "invalid_client_metadata"
+    public = "The client cannot be registered as it describes itself."
+
+
+class BadRedirectURI(Malformed):
+    code = "invalid_redirect_uri"
+    public = "A redirect URI cannot be registered."
+
+
 class UnsupportedGrantType(Malformed):
     code = "unsupported_grant_type"
     public = "This grant type is not offered."
+
+
+class BadBindingMessage(Malformed):
+    code = "invalid_binding_message"
+    public = "The message is too long, or more than one line of plain text."
 
 
 class UnsupportedDetails(Malformed):
@@ -326,6 +347,11 @@ class NotBound(VerificationError):
     public = "The token is bound to a key that was not proven."
 
 
+class NotEvidenced(VerificationError):
+    code = "delegation_not_evidenced"
+    public = "The token says more than the signed credentials behind it."
+
+
 class BadLog(VerificationError):
     code = "log_inconsistent"
     public = "The audit log does not match its signed checkpoint."
@@ -340,8 +366,15 @@ class InsufficientScope(Denied):
 
 
 class EmptyGrant(Denied):
+    """Beside the term that left nothing, `facts` says what each of them would have allowed: for the audit event."""
+
     code = "empty_grant"
     public = "Nothing is left to grant."
+
+    def __init__(self, detail: str = "", *, facts: Mapping[str, str] | None = None, terms: object = None) -> None:
+        super().__init__(detail)
+        self.facts: Mapping[str, str] = facts or {}
+        self.terms = terms  # what was combined, to decide it again
 
 
 class UnauthorizedClient(Denied):
@@ -367,6 +400,36 @@ class NotFound(Denied):
 class StateConflict(Denied):
     code = "state_conflict"
     public = "The current state does not allow this."
+
+
+class QuotaExceeded(Denied):
+    code = "quota_exceeded"
+    public = "There were too many of these; try again tomorrow."
+
+
+class TooManyPending(QuotaExceeded):
+    code = "too_many_pending"
+    public = "There are too many open questions; ask again when they are answered or over."
+
+
+class AuthorizationPending(Denied):
+    code = "authorization_pending"
+    public = "The person has not answered yet."
+
+
+class PolledTooSoon(AuthorizationPending):
+    code = "slow_down"
+    public = "The person has not answered yet; ask less often."
+
+
+class RequestExpired(Denied):
+    code = "request_expired"
+    public = "The person did not answer in time."
+
+
+class DetailsRefused(Denied):
+    code = "details_refused"
+    public = "Nothing is left of what the authorization details ask for."
 
 
 class ActorUnauthorized(Denied):
@@ -395,3 +458,7 @@ class StoreUnavailable(Unavailable):
 
 class AuditUnavailable(Unavailable):
     code = "audit_unavailable"
+
+
+class PolicyUnavailable(Unavailable):
+    code = "policy_unavailable"

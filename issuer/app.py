@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from did_agent.adapters.http import is_loopback
 from did_agent.adapters.keystore import load_or_create_any_key, load_or_create_key
+from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
 from did_agent.adapters.sql import create_schema, open_database
 from did_agent.adapters.web import harden
@@ -21,6 +22,7 @@ from did_agent.errors import Misconfigured
 from did_agent.keys.public import KeyKind
 from issuer.adapters.news import BridgeNews
 from issuer.adapters.sql import SQLStore, metadata, outbox
+from issuer.api.openapi import OPERATIONS, SECURITY
 from issuer.api.routes import issuer_api
 from issuer.service import IssuerService
 from issuer.settings import IssuerSettings
@@ -62,6 +64,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
     app = issuer_api(service, verifier)
     if settings.vc_api:
         add_vc_api(app, _vc_issuer(settings, engine, clock))
+    publish(app, OPERATIONS, title="did-agent issuer", url=settings.issuer_url, security=SECURITY)
     app.router.lifespan_context = lifespan
     return harden(app, allowed_hosts=frozenset({urlsplit(settings.issuer_url).netloc.lower()}))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Final
-from urllib.parse import urlsplit
 
+from did_agent.encoding.redirect_uri import LOOPBACK, is_redirect_uri
 from did_agent.errors import InvalidParameter
 
 MAX_NAME: Final = 64  # characters
@@ -48,14 +48,7 @@ def require_redirect(uri: str) -> str:
 
     Raises: InvalidParameter.
     """
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port  # read, for its check
-    except ValueError as error:
-        raise InvalidParameter("redirect_uris: not a URI") from error
-    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1"))
-    odd = parts.username is not None or parts.fragment or ".." in parts.path or any(char in uri for char in "\\*# ")
-    if not secure or odd or not uri.isascii() or not uri.isprintable() or parts.geturl() != uri or not parts.hostname:
+    if not is_redirect_uri(uri) or not (uri.startswith("https://") or LOOPBACK.fullmatch(uri)):
         raise InvalidParameter("redirect_uris: https, or http to 127.0.0.1 or [::1], without odd parts")
     return uri
 

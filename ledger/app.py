@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.openapi import publish
 from did_agent.adapters.sql import create_schema, open_database
 from did_agent.adapters.trust import FILE, load_trust
 from did_agent.adapters.web import harden
 from did_agent.clock import Clock, system_clock
 from did_agent.did.key import did_key
 from ledger.adapters.sql import SQLLog, metadata
+from ledger.api.openapi import OPERATIONS, SECURITY
 from ledger.api.routes import ledger_api
 from ledger.service import LedgerService
 from ledger.settings import LedgerSettings
@@ -56,6 +58,7 @@ def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
             await engine.dispose()
 
     app = ledger_api(service, verifier, did=did_key(key.public))
+    publish(app, OPERATIONS, title="did-agent ledger", url=settings.ledger_url, security=SECURITY)
     app.router.lifespan_context = lifespan
     return harden(app, allowed_hosts=frozenset({urlsplit(settings.ledger_url).netloc.lower()}))
 

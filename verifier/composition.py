@@ -12,14 +12,19 @@ from typing import Any
 
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.peer_certificate import NO_PROXIES, Proxies
 from did_agent.adapters.status import StatusLists
 from did_agent.clock import Clock, system_clock
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
+from did_agent.errors import Misconfigured
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.policy.evidence import Strictness
+from verifier.adapters.evidence import BridgeEvidence
 from verifier.adapters.feed import RevocationFeed
 from verifier.adapters.keys import IssuerKeys
 from verifier.adapters.spool import Spool
+from verifier.delegation import StrictDelegation
 from verifier.service import PresentationDoor, Verifier
 from verifier.settings import VerifierSettings
 
@@ -31,6 +36,7 @@ class GuardParts:
     verifier: Verifier
     spool: Spool
     background: Sequence[Any]  # functions that return a coroutine that runs for ever
+    proxies: Proxies = NO_PROXIES  # whose word on client certificates is taken
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
@@ -58,18 +64,22 @@ def compose(  # each is one thing a deployment may have to say
     trusted_issuers: Sequence[str] | None = None,
     ledger: str | None = None,
     data: Path | str | None = None,
+    strict_delegation: Strictness | None = None,
     clock: Clock = system_clock,
 ) -> GuardParts:
     """Return the parts of a guard for one resource; what is None comes from the settings.
 
     Raises: Misconfigured.
     """
-    settings = VerifierSettings.load(data=data, trusted_issuers=trusted_issuers, ledger=ledger)
+    settings = VerifierSettings.load(
+        data=data, trusted_issuers=trusted_issuers, ledger=ledger, strict_delegation=strict_delegation
+    )
     key = load_or_create_key(settings.key_file)
     fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge))
     keys = IssuerKeys(bridge, fetcher, clock=clock)
     feed = RevocationFeed(bridge, keys, clock=clock, staleness=timedelta(seconds=settings.staleness_seconds))
     spool = Spool(settings.spool_file, clock=clock)
+    door = _door(settings, fetcher, spool, clock)
     verifier = Verifier(
         resource=resource,
         issuer=bridge,
@@ -79,13 +89,14 @@ def compose(  # each is one thing a deployment may have to say
         revocations=feed,
         audit=spool,
         clock=clock,
-        presentations=_door(settings, fetcher, spool, clock),
+        presentations=door,
         replay=spool,
+        delegation=_delegation(settings, door, BridgeEvidence(bridge, fetcher)),
     )
     background: list[Any] = [feed.run]
     if settings.ledger_url is not None:
         background.append(lambda: spool.deliver(str(settings.ledger_url), key))
-    return GuardParts(verifier=verifier, spool=spool, background=background)
+    return GuardParts(verifier=verifier, spool=spool, background=background, proxies=Proxies.of(settings.tls_proxies))
 
 
 def token_verifier(  # each is one thing a party must say
@@ -115,6 +126,25 @@ def _door(settings: VerifierSettings, fetcher: GuardedFetcher, spool: Spool, clo
     max_age = timedelta(seconds=settings.status_max_age)
     statuses = StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=clock)
     return PresentationDoor(trusted=trusted, statuses=statuses, replay=spool)
+
+
+def _delegation(
+    settings: VerifierSettings, door: PresentationDoor | None, evidence: BridgeEvidence
+) -> StrictDelegation | None:
+    if settings.strict_delegation == "off":
+        if settings.strict_agent_key:
+            raise Misconfigured("strict_agent_key needs strict_delegation")
+        return None
+    if door is None:
+        raise Misconfigured("strict delegation needs trusted issuers: name them, or have a trust.json")
+    return StrictDelegation(
+        strictness=settings.strict_delegation,
+        agent_key=settings.strict_agent_key,
+        trusted=door.trusted,
+        evidence=evidence,
+        statuses=door.statuses,
+        known=door.known,
+    )
 
 
 async def _forever(work: Coroutine[Any, Any, None]) -> None:

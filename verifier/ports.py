@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
@@ -40,6 +40,17 @@ class StatusListSource(Protocol):
         """Return every list asked for.
 
         Raises: StatusUnavailable.
+        """
+        ...
+
+
+class EvidenceSource(Protocol):
+    """The signed credentials behind tokens."""
+
+    async def get(self, digest: str) -> Sequence[Mapping[str, Any]]:
+        """Return the credentials with this digest, leaf first.
+
+        Raises: NotEvidenced, PeerUnavailable.
         """
         ...
 

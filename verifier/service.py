@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from did_agent.audit.event import AuditEvent
@@ -31,6 +31,7 @@ from did_agent.presentation.verify import ask, judge
 from did_agent.proof.jose import MAX_TOKEN, parse_compact
 from did_agent.tokens.access_token import verify_access_token
 from did_agent.tokens.dpop import DPoPProof
+from verifier.delegation import StrictDelegation
 from verifier.http import Shown
 from verifier.model import Admission
 from verifier.ports import AuditSink, KeySource, Revocations, StatusListSource
@@ -65,6 +66,7 @@ class Verifier:
     clock: Clock
     presentations: PresentationDoor | None = None
     replay: SpendOnce | None = None  # where DPoP proofs are spent; without it none is accepted
+    delegation: StrictDelegation | None = None  # without it the bridge's word on delegations is enough
 
     async def admit(self, shown: Shown) -> Admission:
         """Return who shows a credential; its JOSE type alone picks the door (TOK-08).
@@ -156,7 +158,12 @@ class Verifier:
             now=now,
         )
         require_bound(token.confirmation, proven)
-        admission = Admission(caller=caller_from_token(token), form="jwt", token_id=token.id, valid_until=token.expires)
+        caller = caller_from_token(token)
+        if self.delegation is not None:
+            behind = await self.delegation.require(token, now=now)
+            # Whoever forged a token may have left out the credential whose revocation would end it.
+            caller = replace(caller, credential_ids=tuple(dict.fromkeys((*caller.credential_ids, *behind))))
+        admission = Admission(caller=caller, form="jwt", token_id=token.id, valid_until=token.expires)
         await self.revocations.require_live(admission.revocable_ids, now)
         await self._spend(proven.proof)
         return admission

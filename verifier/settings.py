@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from did_agent.adapters.trust import FILE, load_trust
+from did_agent.policy.evidence import Strictness
 
 
 class VerifierSettings(BaseSettings):
@@ -22,17 +23,28 @@ class VerifierSettings(BaseSettings):
     ledger_url: str | None = None  # exact URL; None keeps the events in the spool
     trusted_issuers: tuple[str, ...] = ()  # DIDs whose credentials are accepted in presentations
     status_max_age: int = Field(default=30, ge=1, le=300)  # s a status list is believed
+    strict_delegation: Strictness = "off"  # how far tokens must be backed by signed credentials: off, agents or full
+    strict_agent_key: bool = False  # whether they must then be bound to the agent's own key too (DPoP)
+    tls_proxies: tuple[str, ...] = ()  # addresses or networks whose `Client-Cert` header is believed (RFC 9440)
     staleness_seconds: int = Field(
         default=30, ge=15, le=300
     )  # s of silence of the feed after which nothing is admitted
 
     @classmethod
-    def load(cls, *, data: Path | str | None, trusted_issuers: Sequence[str] | None, ledger: str | None) -> Self:
+    def load(
+        cls,
+        *,
+        data: Path | str | None,
+        trusted_issuers: Sequence[str] | None,
+        ledger: str | None,
+        strict_delegation: Strictness | None = None,
+    ) -> Self:
         """Return the settings with what the caller says in front; issuers come last from `trust.json`.
 
         Raises: Misconfigured.
         """
         said: dict[str, Any] = {"data": data, "trusted_issuers": trusted_issuers, "ledger_url": ledger}
+        said["strict_delegation"] = strict_delegation
         settings = cls(**{name: value for name, value in said.items() if value is not None})
         if trusted_issuers is None and not settings.trusted_issuers:
             trust = load_trust(settings.data / FILE)

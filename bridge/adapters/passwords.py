@@ -38,12 +38,13 @@ class Argon2Passwords:
     async def is_right(self, stored: str | None, password: str) -> bool:
         """Tell whether the password is that of `stored`; None takes the same time and is never right (OAU-15).
 
+        Nor is the empty one of an account without a password, which is known by a company's login alone.
         Raises: Unavailable when too many logins wait.
         """
-        if stored is None:
+        if not stored:
             # A hash that nobody knows the password of, made once with the same cost as a real one.
             self._nobody = self._nobody or await self.hash(secrets.token_urlsafe(32))
-        return await self._run(lambda: self._verify(stored or self._nobody or "", password)) and stored is not None
+        return await self._run(lambda: self._verify(stored or self._nobody or "", password)) and bool(stored)
 
     def close(self) -> None:
         """End the pool."""

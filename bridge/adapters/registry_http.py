@@ -75,12 +75,12 @@ class OwnToken:
 
     def __init__(self, identity: Identity, *, issuer_url: str, clock: Clock) -> None:
         self._identity, self._issuer_url, self._clock = identity, issuer_url, clock
-        self._text, self._renew = "", datetime.min.replace(tzinfo=clock().tzinfo)
+        self._text, self._kid, self._renew = "", "", datetime.min.replace(tzinfo=clock().tzinfo)
 
     def __call__(self) -> str:
         """Return a token that is good for at least a minute."""
-        now = self._clock()
-        if now >= self._renew:
+        now, signer = self._clock(), self._identity.ring.signer()
+        if now >= self._renew or signer.kid != self._kid:  # its key may have been revoked
             token = AccessToken(
                 issuer=self._identity.issuer,
                 subject=self._identity.did,
@@ -92,7 +92,7 @@ class OwnToken:
                 id=secrets.token_urlsafe(18),
                 scopes=frozenset({REGISTRY_READ}),
             )
-            self._text = sign(token, identity=self._identity)
+            self._text, self._kid = sign(token, signer=signer), signer.kid
             self._renew = now + timedelta(seconds=TOKEN_SECONDS - 60)
         return self._text
 

@@ -14,10 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.adapters import tables
 from bridge.adapters.rows import Rows, digest_of
+from bridge.adapters.sql_backchannel import AskingRows, askings
 from bridge.adapters.sql_clients import ClientRows, pushed_requests
 from bridge.adapters.sql_consents import ConsentRows
-from bridge.adapters.sql_federation import FederationRows
+from bridge.adapters.sql_federation import FederationRows, identities
+from bridge.adapters.sql_keys import SigningKeyRows
+from bridge.adapters.sql_passkeys import PasskeyRows, passkeys
+from bridge.adapters.sql_policy import PolicyRows
 from bridge.adapters.sql_refresh import RefreshRows, code_content, families, read_code
+from bridge.adapters.sql_registration import RegistrationRows, counters, forget_unused
+from bridge.adapters.sql_upstream import UpstreamRows, pending_logins
 from bridge.model import Code, Resource, Session, Spend, User
 from did_agent.adapters import outbox, sql
 from did_agent.audit.event import AuditEvent
@@ -28,14 +34,18 @@ from did_agent.tokens.security_event import EventKind, SecurityEvent
 KEEP_SECONDS: Final = 86_400  # how long what is over is kept, so that late questions still find it
 _REVERSIBLE: Final = ("agent-suspended", "agent-resumed")
 _OVER: Final = (
+    askings.c.expires,
     tables.codes.c.expires,
     tables.sessions.c.created,
     tables.tokens.c.expires,
+    pending_logins.c.expires,
     pushed_requests.c.expires,
     families.c.expires,
+    counters.c.expires,
 )
 # What every token request runs, put together once.
 _RESOURCE: Final = sql.Prepared(select(tables.resources).where(tables.resources.c.id == bindparam("wanted")))
+_USER: Final = sql.Prepared(select(tables.users).where(tables.users.c.username == bindparam("wanted")))
 _SHARE_HEAD: Final = select(tables.feed_head.c.seq).with_for_update(read=True)
 _ADD_TOKEN: Final = sql.Prepared(insert(tables.tokens))
 _ADD_LINK: Final = sql.Prepared(insert(tables.dependencies))
@@ -84,11 +94,24 @@ class SQLStore:
             await sql.purge_spent(connection, tables.single_use, now)
             for ended in _OVER:
                 await connection.execute(delete(ended.table).where(ended < numeric_date(now) - KEEP_SECONDS))
+            await forget_unused(connection, now)
             orphans = tables.dependencies.c.token_id.not_in(select(tables.tokens.c.id))
             await connection.execute(delete(tables.dependencies).where(orphans))
 
 
-class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows):
+class SQLTransaction(
+    AskingRows,
+    ClientRows,
+    ConsentRows,
+    FederationRows,
+    PolicyRows,
+    RefreshRows,
+    SigningKeyRows,
+    RegistrationRows,
+    UpstreamRows,
+    PasskeyRows,
+    Rows,
+):
     """One unit of work; implements `bridge.ports.Transaction`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -112,9 +135,8 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
         return cast("EventKind | None", min(kinds, key=_REVERSIBLE.__contains__, default=None))
 
     async def resource(self, resource_id: str) -> Resource | None:
-        names = tables.resources.columns.keys()
-        rows = [dict(zip(names, row, strict=True)) for row in await _RESOURCE.run(self._do, {"wanted": resource_id})]
-        return _resource(rows[0]) if rows else None
+        found = await _RESOURCE.run(self._do, {"wanted": resource_id})
+        return _resource(dict(zip(tables.resources.columns.keys(), found[0], strict=True))) if found else None
 
     async def resources(self) -> Sequence[Resource]:
         return await self._resources()
@@ -125,12 +147,14 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
             "scopes": json.dumps(dict(resource.scopes)),
             "binding": resource.binding,
             "admits": resource.admits,
+            "signing_alg": resource.signing_alg,
             "built_in": resource.built_in,
         }
         await self._put(tables.resources.c.id, resource.id, values)
 
     async def user(self, username: str) -> User | None:
-        return next(iter(await self._users(tables.users.c.username == username)), None)
+        found = await _USER.run(self._do, {"wanted": username})
+        return _user(dict(zip(tables.users.columns.keys(), found[0], strict=True))) if found else None
 
     async def users(self) -> Sequence[User]:
         return await self._users()
@@ -138,11 +162,15 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
     async def put_user(self, user: User) -> None:
         rights = {resource: sorted(scopes) for resource, scopes in user.rights.items()}
         values = {"name": user.name, "password_hash": user.password_hash, "rights": json.dumps(rights)}
+        values["groups"] = json.dumps(sorted(user.groups))
         await self.sign_out(user.username)
         await self._put(tables.users.c.username, user.username, values)
 
     async def delete_user(self, username: str) -> bool:
         await self.sign_out(username)
+        # Whoever gets the name next is not who signed in under it before.
+        for owner in (identities.c.username, passkeys.c.username):
+            await self._do.execute(delete(owner.table).where(owner == username))
         return bool((await self._do.execute(delete(tables.users).where(tables.users.c.username == username))).rowcount)
 
     async def session(self, digest: str) -> Session | None:
@@ -166,6 +194,11 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
         table = tables.login_failures
         await self._do.execute(delete(table).where(table.c.at <= numeric_date(forget_before)))
         await self._do.execute(insert(table).values(username=digest_of(username), at=numeric_date(now)))
+
+    async def take_back_failure(self, username: str) -> None:
+        table = tables.login_failures
+        newest = select(func.max(table.c.seq)).where(table.c.username == digest_of(username))
+        await self._do.execute(delete(table).where(table.c.seq == newest.scalar_subquery()))
 
     async def code(self, digest: str) -> Code | None:
         rows = await self._rows(tables.codes, tables.codes.c.digest == digest)
@@ -236,21 +269,23 @@ class SQLTransaction(ClientRows, ConsentRows, FederationRows, RefreshRows, Rows)
         await self._put(tables.endings.c.subject, subject, {"kind": kind, "at": at})
 
     async def sign_out(self, username: str) -> None:
-        for owner in (tables.sessions.c.username, tables.codes.c.username, families.c.username):
+        for owner in (tables.sessions.c.username, tables.codes.c.username, families.c.username, askings.c.username):
             await self._do.execute(delete(owner.table).where(owner == username))
 
     async def _resources(self, *conditions: Any) -> list[Resource]:
         return [_resource(row) for row in await self._rows(tables.resources, *conditions)]
 
     async def _users(self, *conditions: Any) -> list[User]:
-        return [
-            User(**{**row, "rights": {name: frozenset(held) for name, held in json.loads(row["rights"]).items()}})
-            for row in await self._rows(tables.users, *conditions)
-        ]
+        return [_user(row) for row in await self._rows(tables.users, *conditions)]
+
+
+def _user(row: Mapping[str, Any]) -> User:
+    rights = {name: frozenset(held) for name, held in json.loads(row["rights"]).items()}
+    return User(**{**row, "rights": rights, "groups": frozenset(json.loads(row["groups"]))})
 
 
 def _resource(row: Mapping[str, Any]) -> Resource:
-    return Resource(**{**row, "scopes": json.loads(row["scopes"])})
+    return Resource(**{**row, "scopes": json.loads(row["scopes"]), "built_in": bool(row["built_in"])})
 
 
 def _code(row: Mapping[str, Any]) -> Code:

@@ -58,4 +58,5 @@ class ClientRows(Rows):
 def _client(row: Mapping[str, Any]) -> OAuthClient:
     document = json.loads(row["document"])
     lists = {name: tuple(document[name]) for name in ("redirect_uris", "keys", "resources")}
-    return OAuthClient(**{**document, **lists})
+    name = document.get("certificate_name")
+    return OAuthClient(**{**document, **lists, "certificate_name": None if name is None else tuple(name)})

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Table, delete, insert, select, update
 
 from bridge.adapters.rows import Rows
+from bridge.adapters.sql_backchannel import askings
 from bridge.adapters.tables import _key, _owner, _text, _time, codes, metadata
 from bridge.model.consents import Consent
 from did_agent.clock import numeric_date
@@ -60,6 +61,7 @@ class ConsentRows(Rows):
         if not changed.rowcount:
             return False
         await self._do.execute(delete(codes).where(codes.c.digest == consent_id))
+        await self._do.execute(delete(askings).where(askings.c.digest == consent_id))
         return True
 
 

@@ -41,10 +41,17 @@ resources: Final = Table(
     _text("scopes"),
     _text("binding"),
     _text("admits"),
+    _text("signing_alg"),
     Column("built_in", Boolean),
 )
 users: Final = Table(
-    "bridge_users", metadata, _key("username", 128), _text("name"), _text("password_hash"), _text("rights")
+    "bridge_users",
+    metadata,
+    _key("username", 128),
+    _text("name"),
+    _text("password_hash"),
+    _text("rights"),
+    _text("groups"),
 )
 sessions: Final = Table("bridge_sessions", metadata, _key("digest"), _owner(), _time("created"), _time("seen"))
 login_failures: Final = Table(  # of the digest of what was typed

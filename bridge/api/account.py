@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from bridge.api.browser import SENTENCES, Browser
+from bridge.api.passkeys import as_attribute, take_form
+from bridge.api.sign_in import Doors
 from bridge.model import User
-from bridge.service.authorization import Authorization
+from bridge.model.backchannel import Asking
 from bridge.service.consents import RECEIPT_TYPE, OwnConsents
 from did_agent.adapters.web_input import request_id
 from did_agent.clock import Clock
 from did_agent.errors import NotFound
 
+Waiting = Callable[[User], Awaitable[Sequence[Asking]]]  # the questions that wait for a person
 
-def routes(authorization: Authorization, consents: OwnConsents, browser: Browser, *, clock: Clock) -> APIRouter:
+
+def routes(doors: Doors, consents: OwnConsents, *, waiting: Waiting, clock: Clock) -> APIRouter:
     """Return the pages of a person's account."""
-    router, pages = APIRouter(), _Account(authorization, consents, browser, clock)
+    router, pages, browser = APIRouter(), _Account(doors, consents, waiting, clock), doors.browser
 
     async def show(request: Request) -> Response:
         return await browser.answer(request, pages.show)
@@ -34,25 +40,33 @@ def routes(authorization: Authorization, consents: OwnConsents, browser: Browser
 
 
 class _Account:
-    def __init__(self, authorization: Authorization, consents: OwnConsents, browser: Browser, clock: Clock) -> None:
-        self._authorization, self._consents, self._browser, self._clock = authorization, consents, browser, clock
+    def __init__(self, doors: Doors, consents: OwnConsents, waiting: Waiting, clock: Clock) -> None:
+        self._doors, self._consents, self._waiting, self._clock = doors, consents, waiting, clock
+        self._browser, self._sessions = doors.browser, doors.sessions
 
     async def show(self, request: Request) -> Response:
         """Return the account, or the login page."""
-        user = await self._authorization.user_of(self._browser.cookie(request))
-        return self._login(request) if user is None else await self._account(request, user)
+        user = await self._sessions.user_of(self._browser.cookie(request))
+        return self._doors.page(request) if user is None else await self._account(request, user)
 
     async def submit(self, request: Request) -> Response:
         """Take a login, a withdrawal or a sign-out, from our own page in the same browser."""
         form, cookie = await self._browser.read_own_form(request), self._browser.cookie(request)
         if form.get("sign_out") is not None:
-            await self._authorization.sign_out(cookie)
-            return self._login(request, fresh=True)
-        if form.get("username") is not None:
-            return await self._sign_in(request, form.require("username"), form.require("password"))
-        user = await self._authorization.user_of(cookie)
+            await self._sessions.sign_out(cookie)
+            return self._doors.page(request, fresh=True)
+        if form.get("username") is not None or form.get("passkey") is not None:
+            entered = await self._doors.enter(request, form)
+            failed = entered.cookie is None
+            return (
+                self._doors.page(request, reason=entered.reason) if failed else self._doors.admitted(entered, "account")
+            )
+        user = await self._sessions.user_of(cookie)
         if user is None:
-            return self._login(request, reason="signed_out")
+            return self._doors.page(request, reason="signed_out")
+        keys = self._doors.passkeys
+        if keys is not None and await take_form(keys, form, request, user, cookie=cookie or ""):
+            return RedirectResponse(f"{self._browser.issuer}/account", status_code=303)
         await self._consents.withdraw(user, form.require("withdraw"), request_id=request_id(request))
         return RedirectResponse(f"{self._browser.issuer}/account", status_code=303)
 
@@ -61,30 +75,26 @@ class _Account:
 
         Raises: NotFound, also to whoever is not signed in.
         """
-        user = await self._authorization.user_of(self._browser.cookie(request))
+        user = await self._sessions.user_of(self._browser.cookie(request))
         if user is None:
             raise NotFound("there is no such consent")
         text = await self._consents.receipt(user, request.path_params["consent_id"])
         headers = {"Content-Disposition": 'attachment; filename="consent-receipt.jwt"'}
         return Response(text, media_type=f"application/{RECEIPT_TYPE}", headers=headers)
 
-    async def _sign_in(self, request: Request, username: str, password: str) -> Response:
-        outcome = await self._authorization.sign_in(username, password, request_id=request_id(request))
-        if outcome.cookie is None:
-            return self._login(request, reason=outcome.reason)
-        response = RedirectResponse(f"{self._browser.issuer}/account", status_code=303)
-        self._browser.remember(response, outcome.cookie)
-        return response
-
     async def _account(self, request: Request, user: User) -> Response:
         now = self._clock()
         found = await self._consents.list(user)
         live = [consent for consent in found if consent.is_live(now)]
         over = [consent for consent in found if not consent.is_live(now)]
-        return self._browser.form("account", request, user=user, live=live, over=over)
+        waiting = await self._waiting(user)
+        shown: dict[str, Any] = {"user": user, "live": live, "over": over, "asking": waiting}
+        keys = self._doors.passkeys
+        if keys is None or not user.password_hash:
+            return self._browser.form("account", request, known=None, **shown)
+        known = await keys.list(user)
 
-    def _login(self, request: Request, *, reason: str = "", fresh: bool = False) -> Response:
-        status, message = SENTENCES[reason]
-        return self._browser.form(
-            "login", request, fresh=fresh, status=status, message=message, asking=None, resource=None
-        )
+        def asking(cookie: str) -> str:
+            return as_attribute(keys.to_add(user, known, cookie))
+
+        return self._browser.form("account", request, scripted=asking, known=known, **shown)

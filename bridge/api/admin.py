@@ -16,9 +16,13 @@ from did_agent.credential.capability import parse_bare_capability, tool_scope
 from did_agent.errors import InvalidParameter
 
 
+def is_plain(text: str) -> bool:
+    """Tell whether a text has no invisible and no direction-changing characters: people decide by it (WEB-08)."""
+    return unicodedata.normalize("NFC", text) == text and all(unicodedata.category(char)[0] != "C" for char in text)
+
+
 def _plain(text: str) -> str:
-    # Names and words are shown where people decide: no invisible and no direction-changing characters (WEB-08).
-    if unicodedata.normalize("NFC", text) != text or any(unicodedata.category(char)[0] == "C" for char in text):
+    if not is_plain(text):
         raise ValueError("control or invisible characters, or not NFC")
     return text
 
@@ -36,6 +40,7 @@ class ResourceBody(BaseModel):
     tools: dict[str, Words]
     binding: Literal["any", "required"] = "any"
     admits: Literal["agents", "clients"] = "agents"
+    signing_alg: Literal["EdDSA", "ES256", "RS256"] = "EdDSA"
 
 
 class UserBody(BaseModel):
@@ -45,6 +50,7 @@ class UserBody(BaseModel):
     name: Name
     password: str = Field(min_length=8, max_length=1_024, repr=False)
     rights: dict[str, list[str]]
+    groups: list[Name] = Field(default_factory=list, max_length=64)
 
 
 def routes(administration: Administration) -> APIRouter:
@@ -58,7 +64,14 @@ def routes(administration: Administration) -> APIRouter:
         body = await read_json(request, ResourceBody)
         _require_capability(body.resource, list(body.tools))
         scopes = {tool_scope(tool): words for tool, words in body.tools.items()}
-        put = Resource(id=body.resource, name=body.name, scopes=scopes, binding=body.binding, admits=body.admits)
+        put = Resource(
+            id=body.resource,
+            name=body.name,
+            scopes=scopes,
+            binding=body.binding,
+            admits=body.admits,
+            signing_alg=body.signing_alg,
+        )
         await administration.put_resource(put, by=by, request_id=request_id(request))
         return JSONResponse(_resource(put))
 
@@ -104,10 +117,10 @@ def _require_capability(resource: str, tools: list[str]) -> None:
 
 def _resource(resource: Resource) -> dict[str, object]:
     names: dict[str, object] = {"resource": resource.id, "name": resource.name, "built_in": resource.built_in}
-    names |= {"binding": resource.binding, "admits": resource.admits}
+    names |= {"binding": resource.binding, "admits": resource.admits, "signing_alg": resource.signing_alg}
     return {**names, "scopes": dict(resource.scopes)}
 
 
 def _user(user: User) -> dict[str, object]:
     rights = {name: sorted(scope.removeprefix("tool:") for scope in held) for name, held in user.rights.items()}
-    return {"username": user.username, "name": user.name, "rights": rights}
+    return {"username": user.username, "name": user.name, "rights": rights, "groups": sorted(user.groups)}

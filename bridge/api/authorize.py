@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from bridge.api.browser import SENTENCES, STYLE, Browser
+from bridge.api.browser import STYLE
+from bridge.api.sign_in import Doors
 from bridge.api.wire import oauth_request
 from bridge.authorization_request import Refusal
 from bridge.model import User
@@ -16,9 +18,9 @@ from bridge.service.authorization import Authorization, Opened
 from did_agent.adapters.web_input import Parameters, read_query, request_id
 
 
-def routes(authorization: Authorization, browser: Browser) -> APIRouter:
+def routes(authorization: Authorization, doors: Doors) -> APIRouter:
     """Return the pages people see."""
-    router, pages = APIRouter(), _Pages(authorization, browser)
+    router, pages, browser = APIRouter(), _Pages(authorization, doors), doors.browser
 
     async def show(request: Request) -> Response:
         return await browser.answer(request, pages.show)
@@ -36,8 +38,9 @@ def routes(authorization: Authorization, browser: Browser) -> APIRouter:
 
 
 class _Pages:
-    def __init__(self, authorization: Authorization, browser: Browser) -> None:
-        self._authorization, self._browser = authorization, browser
+    def __init__(self, authorization: Authorization, doors: Doors) -> None:
+        self._authorization, self._doors = authorization, doors
+        self._browser, self._sessions = doors.browser, doors.sessions
 
     async def show(self, request: Request) -> Response:
         """Return the login page, the consent page, or a refusal."""
@@ -45,11 +48,11 @@ class _Pages:
         opened = await self._authorization.open(asked)
         if isinstance(opened, Refusal):
             return self._redirect(opened)
-        user = await self._authorization.user_of(self._browser.cookie(request))
+        user = await self._sessions.user_of(self._browser.cookie(request))
         if asked.get("prompt") == "none":
             word = "login_required" if user is None else "consent_required"
             return self._redirect(opened.destination.refuse(word, "the user is always asked"))
-        return self._login(request, opened) if user is None else self._consent(request, opened, user)
+        return self._login(request, opened) if user is None else await self._consent(request, opened, user)
 
     async def submit(self, request: Request) -> Response:
         """Take a login or a decision, from our own page in the same browser."""
@@ -61,9 +64,9 @@ class _Pages:
         if decision is None:
             return await self._sign_in(request, form, opened)
         if decision == "switch":
-            await self._authorization.sign_out(cookie)
+            await self._sessions.sign_out(cookie)
             return self._login(request, opened, fresh=True)
-        user = await self._authorization.user_of(cookie)
+        user = await self._sessions.user_of(cookie)
         if user is None:
             return self._login(request, opened, reason="signed_out")
         if decision != "allow":
@@ -74,23 +77,18 @@ class _Pages:
         return self._redirect(code if isinstance(code, Refusal) else opened, code=str(code))
 
     async def _sign_in(self, request: Request, form: Parameters, opened: Opened) -> Response:
-        outcome = await self._authorization.sign_in(
-            form.require("username"), form.require("password"), request_id=request_id(request)
-        )
-        if outcome.cookie is None:
-            return self._login(request, opened, reason=outcome.reason)
-        response = RedirectResponse(f"{self._browser.issuer}/authorize?{request.url.query}", status_code=303)
-        self._browser.remember(response, outcome.cookie)
-        return response
+        entered = await self._doors.enter(request, form)
+        if entered.cookie is None:
+            return self._login(request, opened, reason=entered.reason)
+        return self._doors.admitted(entered, f"authorize?{request.url.query}")
 
     def _login(self, request: Request, opened: Opened, *, reason: str = "", fresh: bool = False) -> Response:
-        status, message = SENTENCES[reason]
-        values = {"asking": opened.agent or opened.destination.client, "resource": opened.resource, "message": message}
-        source = form_action_source(opened.request.redirect_uri)
-        return self._browser.form("login", request, fresh=fresh, form_action=source, status=status, **values)
+        asking, source = opened.agent or opened.destination.client, form_action_source(opened.request.redirect_uri)
+        shown: dict[str, Any] = {"asking": asking, "resource": opened.resource, "form_action": source}
+        return self._doors.page(request, reason=reason, fresh=fresh, **shown)
 
-    def _consent(self, request: Request, opened: Opened, user: User) -> Response:
-        page = self._authorization.page(opened, user)
+    async def _consent(self, request: Request, opened: Opened, user: User) -> Response:
+        page = await self._authorization.page(opened, user, request_id=request_id(request))
         if isinstance(page, Refusal):
             return self._redirect(page)
         source = form_action_source(opened.request.redirect_uri)

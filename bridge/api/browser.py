@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bridge.consent import COOKIE_FORM, csrf_token, require_csrf, require_same_origin
+from bridge.logins import MARK_LIFE
 from bridge.model.refresh import FAMILY_LIFE
 from did_agent.adapters.web import RETRY_AFTER
 from did_agent.adapters.web_input import Parameters, read_form, request_id
@@ -25,6 +26,8 @@ POLICY: Final = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; b
 SENTENCES: Final = {
     "wrong_password": (403, "User name or password is wrong."),
     "too_many_attempts": (429, "Too many attempts. Wait a quarter of an hour."),
+    "no_local_accounts": (403, "Sign in with your company account."),
+    "passkey_refused": (403, "The passkey was not accepted. Try again, or use your password."),
     "signed_out": (200, "You were signed out. Sign in again."),
     "": (200, ""),
 }
@@ -33,6 +36,7 @@ _TEMPLATES: Final = Environment(
 )
 
 Page = Callable[[Request], Awaitable[Response]]
+Scripted = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,15 @@ class Browser:
         value = request.cookies.get(self.cookie_name)
         return value if value is not None and COOKIE_FORM.fullmatch(value) else None
 
+    def mark(self, request: Request) -> str | None:
+        """Return the mark this browser got when somebody last signed in with it."""
+        return request.cookies.get(f"{self.cookie_name}-known")
+
+    def remember_mark(self, response: Response, mark: str) -> None:
+        """Set the mark of a browser that is known."""
+        name, life = f"{self.cookie_name}-known", int(MARK_LIFE.total_seconds())
+        response.set_cookie(name, mark, max_age=life, httponly=True, secure=self.is_secure, samesite="lax", path="/")
+
     def remember(self, response: Response, value: str) -> None:
         """Set the browser id."""
         response.set_cookie(self.cookie_name, value, httponly=True, secure=self.is_secure, samesite="lax", path="/")
@@ -88,16 +101,27 @@ class Browser:
         return form
 
     def form(
-        self, name: str, request: Request, *, fresh: bool = False, form_action: str = "", **values: object
+        self,
+        name: str,
+        request: Request,
+        *,
+        fresh: bool = False,
+        form_action: str = "",
+        scripted: Scripted | None = None,
+        **values: object,
     ) -> Response:
-        """Return a page with a form, bound to this browser and this address; a browser without a cookie gets one."""
+        """Return a page with a form, bound to this browser and this address; a browser without a cookie gets one.
+
+        With `scripted` our one script runs there, with what that returns for the browser's cookie.
+        """
         sent = None if fresh else self.cookie(request)
         cookie = sent or secrets.token_urlsafe(32)
         token = csrf_token(self.csrf_key, cookie=cookie, query=_bound_to(request))
+        values["passkey"] = None if scripted is None else scripted(cookie)
         response = self.page(name, request, csrf_token=token, **values)
-        if form_action:
-            # Browsers apply form-action to the redirect after the form too.
-            response.headers["Content-Security-Policy"] = f"{POLICY} {form_action}"
+        # Browsers apply form-action to the redirect after the form too.
+        policy = f"{POLICY} {form_action}".rstrip()
+        response.headers["Content-Security-Policy"] = policy + ("" if scripted is None else "; script-src 'self'")
         if sent is None:
             self.remember(response, cookie)
         return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
@@ -10,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.api.admin import Name
+from bridge.client_certificates import read_certificate_name, read_certificates
 from bridge.client_documents import redirect_uris
 from bridge.model.clients import AuthMethod, OAuthClient
 from bridge.service.administration import Administration
@@ -31,6 +33,7 @@ class ClientBody(BaseModel):
     auth_method: AuthMethod
     agent: Annotated[str, Field(max_length=256)] | None = None
     keys: list[dict[str, object]] = Field(default_factory=list, max_length=8)
+    certificate_name: dict[str, str] | None = None
     resources: list[Annotated[str, Field(max_length=2_048)]] = Field(default_factory=list, max_length=16)
     require_pushed: bool = False
 
@@ -64,13 +67,9 @@ def _client(client_id: str, body: ClientBody) -> OAuthClient:
         parse_did_key(body.agent)
         if body.auth_method == "none":
             raise InvalidParameter("a client that is an agent must authenticate")
-    if bool(body.keys) != (body.auth_method == "private_key_jwt"):
-        raise InvalidParameter("keys belong to private_key_jwt, and to nothing else")
-    for jwk in body.keys:
-        try:
-            parse_public_jwk(jwk)
-        except BadKey as error:
-            raise InvalidParameter(f"keys: {error.detail or error.public}") from error
+    name = body.certificate_name
+    if (name is not None) != (body.auth_method == "tls_client_auth"):
+        raise InvalidParameter("certificate_name belongs to tls_client_auth, and to nothing else")
     return OAuthClient(
         id=client_id,
         kind="registered",
@@ -78,10 +77,24 @@ def _client(client_id: str, body: ClientBody) -> OAuthClient:
         redirect_uris=redirect_uris(body.redirect_uris) if body.redirect_uris else (),
         auth_method=body.auth_method,
         agent=body.agent,
-        keys=tuple(body.keys),
+        keys=_keys(body),
+        certificate_name=None if name is None else read_certificate_name(name),
         resources=tuple(body.resources),
         require_pushed=body.require_pushed,
     )
+
+
+def _keys(body: ClientBody) -> tuple[Mapping[str, object], ...]:
+    if bool(body.keys) != (body.auth_method in ("private_key_jwt", "self_signed_tls_client_auth")):
+        raise InvalidParameter("keys belong to private_key_jwt and self_signed_tls_client_auth, and to nothing else")
+    if body.auth_method == "self_signed_tls_client_auth":
+        return read_certificates(body.keys)
+    for jwk in body.keys:
+        try:
+            parse_public_jwk(jwk)
+        except BadKey as error:
+            raise InvalidParameter(f"keys: {error.detail or error.public}") from error
+    return tuple(body.keys)
 
 
 def _shown(client: OAuthClient) -> dict[str, object]:
@@ -92,6 +105,7 @@ def _shown(client: OAuthClient) -> dict[str, object]:
         "auth_method": client.auth_method,
         "agent": client.agent,
         "keys": list(client.keys),
+        "certificate_name": None if client.certificate_name is None else dict([client.certificate_name]),
         "resources": list(client.resources),
         "require_pushed": client.require_pushed,
     }

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from bridge.api.backchannel import offered as backchannel
+from bridge.authorization_details import TYPES
 from bridge.grants.jwt_bearer import ID_JAG_PROFILE
 from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE, SUBJECT_TYPES
+from bridge.keyring import JWKS_MAX_AGE
 from bridge.model import OFFLINE_ACCESS, Identity
 from bridge.model.clients import AUTH_METHODS
 from bridge.ports import Store
 from bridge.presentations import PRESENTATION_TYPES
-from did_agent.keys.jwk import public_jwk
 from did_agent.keys.public import ALGORITHMS
 from did_agent.proof.data_integrity import WHOLE_DOCUMENT
 from did_agent.tokens.dpop import SIGNING_ALGORITHMS
 
 WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
-_PUBLIC: Final = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=60"}
+_PUBLIC: Final = {"Access-Control-Allow-Origin": "*", "Cache-Control": f"public, max-age={JWKS_MAX_AGE}"}
 _ALGORITHMS: Final = [*ALGORITHMS["Ed25519"], *ALGORITHMS["P-256"]]  # curves whose DID URL fits into a `kid`
 
 
@@ -52,6 +54,8 @@ def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "authorization_response_iss_parameter_supported": True,
+        "authorization_details_types_supported": list(TYPES),
+        **backchannel(issuer),
         "authorization_grant_profiles_supported": [ID_JAG_PROFILE, "urn:ietf:params:oauth:grant-profile:actor-profile"],
         "actor_profile_token_exchange": {
             "subject_token_types_supported": list(SUBJECT_TYPES),
@@ -64,16 +68,20 @@ def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
     }
 
 
-def routes(identity: Identity, store: Store, *, grant_types: Iterable[str]) -> tuple[APIRouter, APIRouter]:
-    """Return the routes under the issuer's path, and those at the root of its host (RFC 8414, 3.1)."""
+def routes(
+    identity: Identity, store: Store, *, grant_types: Iterable[str], offered: Mapping[str, object]
+) -> tuple[APIRouter, APIRouter]:
+    """Return the routes under the issuer's path, and those at the root of its host (RFC 8414, 3.1).
+
+    `offered` are members of what this deployment was configured to offer beside the rest.
+    """
     under, root = APIRouter(), APIRouter()
 
     async def document(_request: Request) -> Response:
-        return JSONResponse(metadata(identity.issuer, grant_types=grant_types), headers=_PUBLIC)
+        return JSONResponse({**metadata(identity.issuer, grant_types=grant_types), **offered}, headers=_PUBLIC)
 
     async def keys(_request: Request) -> Response:
-        jwk = public_jwk(identity.token_key.public, kid=identity.kid)
-        return JSONResponse({"keys": [jwk]}, headers=_PUBLIC)
+        return JSONResponse({"keys": identity.ring.published()}, headers=_PUBLIC)
 
     async def alive(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})

@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from bridge.api.client_certificates import shown_certificate
 from bridge.model import OAuthRequest
 from did_agent import errors
 from did_agent.adapters.web import RETRY_AFTER
@@ -18,15 +19,24 @@ from did_agent.adapters.web_input import Parameters, request_id
 _CODES: Final[Mapping[type[errors.DidAgentError], str]] = {
     errors.UnsupportedGrantType: "unsupported_grant_type",
     errors.UnsupportedDetails: "invalid_authorization_details",
+    errors.DetailsRefused: "invalid_authorization_details",
     errors.ClientNotAuthenticated: "invalid_client",
     errors.WrongChallenge: "use_attestation_challenge",
     errors.BadDPoPProof: "invalid_dpop_proof",
     errors.DPoPNonceNeeded: "use_dpop_nonce",
     errors.BadGrant: "invalid_grant",
+    errors.BadBindingMessage: "invalid_binding_message",
+    errors.PolledTooSoon: "slow_down",
+    errors.AuthorizationPending: "authorization_pending",
+    errors.RequestExpired: "expired_token",
+    errors.ConsentDenied: "access_denied",
     errors.ActorUnauthorized: "actor_unauthorized",
     errors.UnauthorizedClient: "unauthorized_client",
     errors.UnknownResource: "invalid_target",
     errors.EmptyGrant: "invalid_scope",
+    errors.BadClientMetadata: "invalid_client_metadata",
+    errors.BadRedirectURI: "invalid_redirect_uri",
+    errors.QuotaExceeded: "quota_exceeded",
     errors.Malformed: "invalid_request",
     errors.Unavailable: "temporarily_unavailable",
 }
@@ -36,8 +46,10 @@ _DOORS: Final = {
     "authorization_code": "invalid_grant",
     "jwt_bearer": "invalid_grant",
     "refresh_token": "invalid_grant",
+    "ciba": "invalid_grant",
+    "backchannel": "invalid_client",
 }
-_STATUS: Final = {"invalid_client": 401, "temporarily_unavailable": 503}
+_STATUS: Final = {"invalid_client": 401, "temporarily_unavailable": 503, "quota_exceeded": 429}
 # As much of the reason as helps an honest caller; which check failed stays in the audit log.
 _REASONS: Final = {
     errors.Expired: "vp_expired",
@@ -56,12 +68,15 @@ def oauth_request(parameters: Parameters, request: Request) -> OAuthRequest:
     """Return what the token and authorization endpoints judge."""
     values = {name: found[0] for name, found in parameters.values.items() if found and name != "resource"}
     audience = values.pop("audience", None)
+    certificate = shown_certificate(request.scope)
     return OAuthRequest(
         parameters=values,
         resources=(*parameters.all("resource"), *([audience] if audience else [])),
         authorization=request.headers.get("authorization"),
         request_id=request_id(request),
         dpop=tuple(request.headers.getlist("dpop")),
+        certificate=None if certificate is None else certificate.der,
+        certificate_vouched=certificate is not None and certificate.vouched,
     )
 
 

@@ -13,11 +13,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
+from bridge import authorization_details
 from bridge.authority import client_authority, granted_scopes, token_end
 from bridge.model import Authority, Code, Grant, OAuthRequest, Resource, User
 from bridge.presentations import PRESENTATION_TYPES
 from did_agent.encoding import base64url
-from did_agent.errors import ActorMismatch, BadGrant, InvalidParameter, MissingParameter, WrongType
+from did_agent.errors import (
+    ActorMismatch,
+    BadGrant,
+    InvalidParameter,
+    Malformed,
+    MissingParameter,
+    VerificationError,
+)
 from did_agent.proof.jose import parse_compact
 from did_agent.tokens.confirmation import Confirmation
 from did_agent.tokens.profiles import CLIENT_ASSERTION
@@ -57,7 +65,7 @@ def code_digest(value: str) -> str:
 def parse(request: OAuthRequest) -> Redemption:
     """Return what the request shows.
 
-    Raises: MissingParameter, InvalidParameter.
+    Raises: MissingParameter, InvalidParameter, BadGrant.
     """
     code, verifier = _code(request), request.get("code_verifier")
     if code is None or verifier is None:
@@ -96,14 +104,21 @@ def _code(request: OAuthRequest) -> str | None:
 
 
 def _actor_proof(text: str) -> ActorProof:
-    """Tell a presentation, a token of ours and a client assertion apart by their own form, never by the request's."""
+    """Tell a presentation, a token of ours and a client assertion apart by their own form, never by the request's.
+
+    Raises: BadGrant for what is none of them: in every form of the request, an actor is proven or there is no grant.
+    """
     if text.lstrip().startswith("{") or text.count(".") != 2:  # the parts of a compact JWS
         return ActorProof("presentation", text)
     kinds: dict[str, ActorProofKind] = {"vp+jwt": "presentation", "at+jwt": "token"}
     assertions: dict[str, ActorProofKind] = dict.fromkeys(CLIENT_ASSERTION.types, "assertion")
-    kind = {**assertions, **kinds}.get(parse_compact(text).type)
+    try:
+        typ = parse_compact(text).type
+    except (Malformed, VerificationError) as error:
+        raise BadGrant(f"{error.code}: {error.detail}") from error
+    kind = {**assertions, **kinds}.get(typ)
     if kind is None:
-        raise WrongType("a JWT of this type proves no actor")
+        raise BadGrant("a JWT of this type proves no actor")
     return ActorProof(kind, text)
 
 
@@ -149,27 +164,31 @@ def judge(
 ) -> Grant:
     """Return the grant of an agent acting for a user: consent ∩ agent ∩ user ∩ resource, worked out anew.
 
-    Raises: BadGrant when the account is gone, EmptyGrant naming the empty term.
+    Raises: BadGrant when the account is gone, EmptyGrant naming the empty term, DetailsRefused.
     """
     if user is None:
         raise BadGrant("the account does not exist any more")
     entitlements, consent = user.scopes_at(resource.id), {"consent": code.scopes}
     actor = code.request.actor
     held = None if actor is None else authority.capabilities
-    scopes = granted_scopes(requested, resource, agent=held, user=entitlements, earlier=consent)
+    combined = granted_scopes(
+        requested, resource, agent=held, user=entitlements, earlier=consent, is_chain=authority.delegated
+    )
     if actor is None:
-        authority = client_authority(resource, scopes, now=now)
-    return Grant(
+        authority = client_authority(resource, combined.granted, now=now)
+    grant = Grant(
         type="authorization_code",
         client_id=code.request.client_id,
         subject=user.username,
         subject_profile="user",
         actors=(actor,) if actor else (),
         resource=resource.id,
-        scopes=scopes,
+        scopes=combined.granted,
+        combination=combined,
         authority=authority,
         entitlements=entitlements,
         credential_ids=authority.credential_ids,
         expires=token_end(now, authority.valid_until),
         made_from=frozenset({code.digest}),
     )
+    return authorization_details.narrowed(grant, authorization_details.parse(code.request.details))

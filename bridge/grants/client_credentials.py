@@ -17,13 +17,15 @@ def judge_agent(
 
     Raises: EmptyGrant.
     """
+    combined = granted_scopes(requested, resource, agent=authority.capabilities)
     return Grant(
         type="client_credentials",
         client_id=did,
         subject=did,
         subject_profile="ai_agent",
         resource=resource.id,
-        scopes=granted_scopes(requested, resource, agent=authority.capabilities),
+        scopes=combined.granted,
+        combination=combined,
         authority=authority,
         credential_ids=authority.credential_ids,
         expires=token_end(now, authority.valid_until),

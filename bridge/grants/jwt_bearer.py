@@ -93,6 +93,10 @@ def judge_id_jag(
         raise BadGrant("the identity provider's user has no account here")
     entitlements = user.scopes_at(resource.id)
     said = {} if assertion.scopes is None else {"identity assertion": assertion.scopes}
+    is_chain = authority.delegated or bool(assertion.actors)
+    combined = granted_scopes(
+        requested, resource, agent=authority.capabilities, user=entitlements, earlier=said, is_chain=is_chain
+    )
     return Grant(
         type="jwt_bearer",
         client_id=agent,
@@ -100,7 +104,8 @@ def judge_id_jag(
         subject_profile="user",
         actors=_actors(agent, assertion.actors),
         resource=resource.id,
-        scopes=granted_scopes(requested, resource, agent=authority.capabilities, user=entitlements, earlier=said),
+        scopes=combined.granted,
+        combination=combined,
         authority=authority,
         entitlements=entitlements,
         credential_ids=authority.credential_ids,
@@ -123,13 +128,15 @@ def judge_workload(
     Raises: EmptyGrant.
     """
     rights = {} if rule.scopes is None else {"workload rule": rule.scopes}
+    combined = granted_scopes(requested, resource, agent=authority.capabilities, earlier=rights)
     return Grant(
         type="jwt_bearer",
         client_id=rule.agent,
         subject=rule.agent,
         subject_profile="ai_agent",
         resource=resource.id,
-        scopes=granted_scopes(requested, resource, agent=authority.capabilities, earlier=rights),
+        scopes=combined.granted,
+        combination=combined,
         authority=authority,
         credential_ids=authority.credential_ids,
         expires=token_end(now, authority.valid_until, token.expires),

@@ -11,6 +11,7 @@ from bridge.model import MAX_ACTORS, Authority, Grant, OAuthRequest, Resource, U
 from bridge.presentations import JWT_TYPE, PRESENTATION_TYPES, VP_TYPE, Shown
 from did_agent import errors
 from did_agent.policy.admission import actors_of, principal_of
+from did_agent.policy.combination import PREVIOUS
 from did_agent.proof.jose import parse_compact
 from did_agent.tokens.access_token import AccessToken
 
@@ -70,6 +71,9 @@ def judge_presentation(
     is_user = principal.kind == "user"
     # `onBehalfOf` names a person: what they may do here is asked of their account, not of the credential.
     entitlements = (user.scopes_at(resource.id) if user else frozenset()) if is_user else None
+    combined = granted_scopes(
+        requested, resource, agent=authority.capabilities, user=entitlements, is_chain=authority.delegated
+    )
     return Grant(
         type="token_exchange",
         client_id=shown.holder,
@@ -77,7 +81,8 @@ def judge_presentation(
         subject_profile="user" if is_user else "ai_agent",
         actors=_bounded(actors_of(shown.chain)),
         resource=resource.id,
-        scopes=granted_scopes(requested, resource, agent=authority.capabilities, user=entitlements),
+        scopes=combined.granted,
+        combination=combined,
         authority=authority,
         entitlements=entitlements,
         credential_ids=authority.credential_ids,
@@ -103,7 +108,9 @@ def judge_next_hop(
     rights = user.scopes_at(resource.id) & (subject.entitlements or frozenset()) if user else frozenset()
     entitlements = rights if subject.subject_profile == "user" else None
     narrowed = replace(authority, capabilities=within(authority.capabilities, subject.capabilities))
-    previous = {"previous token": subject.scopes}
+    combined = granted_scopes(
+        requested, resource, agent=narrowed.capabilities, user=entitlements, earlier={PREVIOUS: subject.scopes}
+    )
     return Grant(
         type="token_exchange",
         client_id=shown.holder,
@@ -111,7 +118,8 @@ def judge_next_hop(
         subject_profile=subject.subject_profile,
         actors=actors,
         resource=resource.id,
-        scopes=granted_scopes(requested, resource, agent=narrowed.capabilities, user=entitlements, earlier=previous),
+        scopes=combined.granted,
+        combination=combined,
         authority=narrowed,
         entitlements=entitlements,
         credential_ids=tuple(dict.fromkeys((*authority.credential_ids, *subject.credential_ids))),

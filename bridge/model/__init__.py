@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
+from bridge.model.keys import DEFAULT_ALGORITHM, Ring, SigningAlgorithm
 from did_agent.credential.capability import Capability
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.policy.combination import Combination, PolicyMode
 from did_agent.tokens.access_token import SubjectProfile
 from did_agent.tokens.confirmation import Confirmation
 
@@ -33,8 +35,7 @@ class Identity:
     issuer: str
     did: str
     key: SigningKey  # of the DID; signs audit batches
-    token_key: SigningKey  # signs tokens and the revocation feed; published in the JWKS
-    kid: str
+    ring: Ring = field(repr=False)  # keys that sign tokens and the revocation feed; published in the JWKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,9 @@ class Resource:
     built_in: bool = False  # a party of this deployment: for operators alone
     binding: Literal["any", "required"] = "any"  # "required": takes sender-constrained tokens alone (TOK-09)
     admits: Literal["agents", "clients"] = "agents"  # "clients": also programs that act for a user without an agent
+    signing_alg: SigningAlgorithm = DEFAULT_ALGORITHM  # of its tokens
+    mode: PolicyMode = "intersection"  # how rights combine; this and the next by the policy in force, not stored
+    autonomous: bool = True  # whether it takes agents that act on their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +78,12 @@ class User:
     name: str
     password_hash: str = field(repr=False)
     rights: Mapping[str, frozenset[str]]  # resource -> scopes
+    groups: frozenset[str] = frozenset()  # what policy gives roles to; said by operators or an upstream login
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)  # resource -> scopes, by the policy; not stored
 
     def scopes_at(self, resource: str) -> frozenset[str]:
         """Return the scopes the person holds at `resource`."""
-        return self.rights.get(resource, frozenset())
+        return self.rights.get(resource, frozenset()) | self.roles.get(resource, frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +114,7 @@ class AuthorizationRequest:
     code_challenge: str
     dpop_jkt: str | None = None  # then only this key redeems the code (RFC 9449, 10)
     offline: bool = False  # asked for with `offline_access`
+    details: str | None = None  # `authorization_details` as they were sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +146,7 @@ class Authority:
     documents: tuple[Mapping[str, object], ...]
     digest: str | None  # over the documents; None when there are none
     valid_until: datetime
+    delegated: bool = False  # whether any of it was handed on by another agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +166,8 @@ class Grant:
     expires: datetime
     made_from: frozenset[str] = frozenset()  # what else it came from: code, token, refresh family, consent
     confirmation: Confirmation | None = None  # the key the token is bound to; None for a bearer
+    combination: Combination | None = None  # how the scopes came about; None for an operator
+    is_detailed: bool = False  # whether `authorization_details` narrowed it
 
     @property
     def dependencies(self) -> frozenset[str]:
@@ -175,6 +185,7 @@ class OAuthRequest:
     request_id: str
     dpop: tuple[str, ...] = field(default=(), repr=False)  # every DPoP header
     certificate: bytes | None = field(default=None, repr=False)  # DER of the TLS client certificate, if one was proven
+    certificate_vouched: bool = False  # whether our client CA vouches for it
 
     def get(self, name: str) -> str | None:
         """Return a parameter, or None when it is absent."""

@@ -6,10 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-ClientKind = Literal["agent", "document", "registered"]
-AuthMethod = Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
+from did_agent.keys.certificate import NameKind
+
+ClientKind = Literal["agent", "document", "registered", "dynamic"]  # by an operator, or by itself (RFC 7591)
+AuthMethod = Literal[
+    "private_key_jwt",
+    "client_secret_basic",
+    "client_secret_post",
+    "self_signed_tls_client_auth",
+    "tls_client_auth",
+    "none",
+]
 
 AUTH_METHODS: Final[tuple[AuthMethod, ...]] = ("private_key_jwt", "client_secret_basic", "client_secret_post", "none")
+TLS_METHODS: Final[tuple[AuthMethod, ...]] = ("self_signed_tls_client_auth", "tls_client_auth")  # where TLS asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +33,9 @@ class OAuthClient:
     auth_method: AuthMethod
     agent: str | None = None  # DID of the agent that this client is; None for a program that acts for no agent
     secret_digest: str | None = field(default=None, repr=False)
-    keys: tuple[Mapping[str, object], ...] = ()  # JWKs of `private_key_jwt`, for a client that is no did:key
+    # JWKs of `private_key_jwt`, for a client that is no did:key; certificates (`x5c`) of `self_signed_tls_client_auth`.
+    keys: tuple[Mapping[str, object], ...] = ()
+    certificate_name: tuple[NameKind, str] | None = None  # of `tls_client_auth`
     resources: tuple[str, ...] = ()  # whose resource server it is: it may introspect tokens for them
     require_pushed: bool = False  # takes only pushed authorization requests (RFC 9126, 6)
 

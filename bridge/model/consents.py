@@ -21,10 +21,12 @@ class Consent:
     resource: str
     resource_name: str
     scopes: Mapping[str, str]  # in the words that were shown
-    redirect_host: str
+    redirect_host: str  # empty when the agent fetched the answer itself
     given: datetime
     expires: datetime
     withdrawn: datetime | None = None
+    details: str | None = None  # `authorization_details` it was narrowed to
+    message: str | None = None  # what the agent said when it asked out of band
 
     def is_live(self, now: datetime) -> bool:
         """Tell whether something can still come of it."""

@@ -8,10 +8,16 @@ from datetime import datetime
 from typing import Protocol
 
 from bridge.model import Agent, Code, Resource, Session, Spend, User
+from bridge.ports.backchannel import Askings
 from bridge.ports.clients import ClientStore
 from bridge.ports.consents import Consents
 from bridge.ports.federation import Federation
+from bridge.ports.keys import SigningKeys
+from bridge.ports.passkeys import Passkeys
+from bridge.ports.policy import Policies
 from bridge.ports.refresh import RefreshFamilies
+from bridge.ports.registration import Registrations
+from bridge.ports.upstream import UpstreamLogins
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
 from did_agent.tokens.security_event import EventKind, SecurityEvent
@@ -39,7 +45,19 @@ class Passwords(Protocol):
     async def is_right(self, stored: str | None, password: str) -> bool: ...
 
 
-class Transaction(ClientStore, Consents, Federation, RefreshFamilies, Protocol):
+class Transaction(
+    Askings,
+    ClientStore,
+    Consents,
+    Federation,
+    Policies,
+    RefreshFamilies,
+    SigningKeys,
+    Registrations,
+    UpstreamLogins,
+    Passkeys,
+    Protocol,
+):
     """One unit of work: all of it is durable when it ends, or none of it happened."""
 
     async def record(self, event: AuditEvent) -> None: ...
@@ -68,6 +86,7 @@ class Transaction(ClientStore, Consents, Federation, RefreshFamilies, Protocol):
     async def end_session(self, digest: str) -> None: ...
     async def failures(self, username: str, *, since: datetime) -> int: ...
     async def add_failure(self, username: str, *, now: datetime, forget_before: datetime) -> None: ...
+    async def take_back_failure(self, username: str) -> None: ...  # the newest one
 
     async def code(self, digest: str) -> Code | None: ...
     async def add_code(self, code: Code) -> None: ...

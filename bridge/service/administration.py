@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bridge import audit_trail
 from bridge.issuance import verify_own
 from bridge.model import BRIDGE_ADMIN, Identity, Resource, User
 from bridge.ports import Passwords, Store, Transaction
+from bridge.service.keys import Keyring
 from bridge.service.revocation import end_tokens
 from did_agent.clock import Clock
 from did_agent.credential.capability import tool_scope
@@ -23,6 +24,7 @@ class Administration:
     store: Store
     passwords: Passwords
     identity: Identity
+    ring: Keyring
     clock: Clock
 
     async def admit(self, token: str) -> AccessToken:
@@ -47,8 +49,9 @@ class Administration:
     async def put_resource(self, resource: Resource, *, by: AccessToken, request_id: str) -> None:
         """Register a resource or replace what is known of it.
 
-        Raises: StateConflict for a party of this deployment.
+        Raises: StateConflict for a party of this deployment, KeysUnavailable.
         """
+        await self.ring.ensure(resource.signing_alg)
         async with self.store.transaction() as work:
             existing = await work.resource(resource.id)
             if existing is not None and existing.built_in:
@@ -68,18 +71,34 @@ class Administration:
         name: str,
         password: str,
         rights: Mapping[str, Sequence[str]],
+        groups: Iterable[str] = (),
         by: AccessToken,
         request_id: str,
     ) -> User:
         """Create an account or replace it; its sessions, codes and tokens end."""
         scopes = {resource: frozenset(tool_scope(tool) for tool in tools) for resource, tools in rights.items()}
         hashed = await self.passwords.hash(password)
-        user = User(username=username, name=name, password_hash=hashed, rights=scopes)
+        user = User(username=username, name=name, password_hash=hashed, rights=scopes, groups=frozenset(groups))
         async with self.store.transaction() as work:
             await self._end_tokens(work, username)
             await work.put_user(user)
             await self._record(work, "user.put", username, by, request_id)
         return user
+
+    async def put_groups(self, username: str, groups: Iterable[str], *, by: AccessToken, request_id: str) -> User:
+        """Say which groups a person is in; what was made from their old rights ends.
+
+        Raises: NotFound.
+        """
+        async with self.store.transaction() as work:
+            user = await work.user(username)
+            if user is None:
+                raise NotFound("there is no such user")
+            changed = replace(user, groups=frozenset(groups))
+            await self._end_tokens(work, username)
+            await work.put_user(changed)
+            await self._record(work, "user.groups", username, by, request_id)
+        return changed
 
     async def delete_user(self, username: str, *, by: AccessToken, request_id: str) -> None:
         """Delete an account; its sessions, codes and tokens end.

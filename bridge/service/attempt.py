@@ -6,9 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bridge.model import Grant, OAuthRequest, Spend
+from bridge.authorization_details import Details
+from bridge.model import Grant, OAuthRequest, Spend, User
+from bridge.model.keys import DEFAULT_ALGORITHM, SigningAlgorithm
+from bridge.policy import Told
 from bridge.ports import Transaction
 from did_agent.errors import BadDPoPProof, BadGrant, ClientNotAuthenticated, DidAgentError, Replayed, WrongChallenge
+from did_agent.policy.active import NO_POLICY, ActivePolicy
+from did_agent.policy.facts import Facts
 from did_agent.tokens.confirmation import Confirmation
 
 # What a grant adds to the transaction that issues (with the `jti` of the token), or that records a refusal.
@@ -24,14 +29,35 @@ class Attempt:
     now: datetime
     grant: str = ""
     scopes: frozenset[str] | None = None
+    details: Details | None = None
     client_id: str | None = None
+    signing_alg: SigningAlgorithm = DEFAULT_ALGORITHM  # of the resource
     confirmation: Confirmation | None = None  # the key the caller proved to hold, which the token is bound to
     spends: list[Spend] = field(default_factory=list)  # consumed whatever the outcome
     on_issue: list[OnIssue] = field(default_factory=list)
     on_refusal: list[OnRefusal] = field(default_factory=list)
     refresh_token: str | None = None  # to be handed out with the access token
+    policy: ActivePolicy = NO_POLICY  # that was in force when resource and user were read
+    user: User | None = None  # whose rights are asked for
+    told: Told = field(default_factory=Told)  # what the audit event says of the decision
     remembers: bool = False  # whether the register's word of a moment ago was used
     asks_anew: bool = False  # whether it must not be
+
+    def facts(self) -> Facts | None:
+        """Return the facts of a request that is refused, as far as they are known without a grant."""
+        agent = self.client_id if (self.client_id or "").startswith("did:") else None
+        if agent is None or len(self.request.resources) != 1:
+            return None
+        (resource,), user = self.request.resources, self.user
+        return Facts(
+            resource=resource,
+            time=self.now,
+            user=None if user is None else user.username,
+            groups=frozenset() if user is None else user.groups,
+            rights=frozenset() if user is None else user.rights.get(resource, frozenset()),
+            agent=agent,
+            client=agent,
+        )
 
 
 async def spend(work: Transaction, value: Spend) -> None:

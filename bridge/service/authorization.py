@@ -1,4 +1,4 @@
-"""The authorization endpoint's use cases: open a request, sign in, consent (OAuth 2.1, 4.1; RFC 9207)."""
+"""The authorization endpoint's use cases: open a request, consent (OAuth 2.1, 4.1; RFC 9207)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 from bridge import audit_trail
 from bridge.authority import authority_at, choose_resource, granted_scopes, registered_chains
+from bridge.authorization_details import in_words, with_location
+from bridge.authorization_details import offered as within_details
+from bridge.authorization_details import parse as parse_details
 from bridge.authorization_request import Destination, Refusal, make_request, read_destination, require_form
-from bridge.consent import ConsentPage, consent_page, cookie_digest, ticked_scopes
+from bridge.consent import ConsentPage, consent_page, ticked_scopes
 from bridge.grants.authorization_code import code_digest
 from bridge.model import (
     CODE_SECONDS,
@@ -23,27 +26,34 @@ from bridge.model import (
     Identity,
     OAuthRequest,
     Resource,
-    Session,
     Spend,
     User,
 )
 from bridge.model.clients import PushedRequest
 from bridge.model.consents import Consent
 from bridge.model.refresh import FAMILY_LIFE
-from bridge.ports import Passwords, Registry, Store
+from bridge.policy import offered, seen_by, with_roles
+from bridge.ports import Registry, Store
 from bridge.pushed_requests import REQUEST_SECONDS, request_digest
 from bridge.redirects import shown_host
 from bridge.service.attempt import spend
 from bridge.service.clients import AGENT_PREFIX, Clients
 from bridge.service.consents import make_receipt
+from bridge.service.policy import PolicyInForce
 from did_agent.clock import Clock
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.trust import TrustedIssuers
-from did_agent.errors import ConsentDenied, EmptyGrant, InvalidParameter, Revoked, UnknownResource
-
-FAILURE_WINDOW: Final = timedelta(minutes=15)
-MAX_FAILURES: Final = 10  # failed logins of one account within the window
-MAX_PASSWORD: Final = 1_024  # characters that are hashed
+from did_agent.errors import (
+    ActorUnauthorized,
+    ConsentDenied,
+    EmptyGrant,
+    InvalidParameter,
+    Revoked,
+    UnknownResource,
+    UnsupportedDetails,
+)
+from did_agent.policy.active import ActivePolicy
+from did_agent.policy.combination import CONSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +66,29 @@ class Opened:
     authority: Authority
     agent: Agent | None  # who will act; None for a program that acts for no agent
     pushed: Spend | None  # the pushed request it came from, which is used once
+    policy: ActivePolicy  # that was in force when it was opened
+    now: datetime
 
     def offered_to(self, user: User) -> frozenset[str]:
         """Return what this person can allow.
 
-        Raises: EmptyGrant naming the empty term.
+        Raises: EmptyGrant naming the empty term, ActorUnauthorized when they may not have the agent act for them.
         """
-        rights = user.scopes_at(self.resource.id)
-        held = None if self.agent is None else self.authority.capabilities
-        return granted_scopes(self.request.scopes, self.resource, agent=held, user=rights)
-
-
-class SignIn(NamedTuple):
-    """What came of a login: a fresh cookie, or why there is none."""
-
-    cookie: str | None
-    reason: str
+        resource, held = self.resource, None if self.agent is None else self.authority.capabilities
+        combined = granted_scopes(
+            self.request.scopes,
+            resource,
+            agent=held,
+            user=with_roles(self.policy, user, resource.id).scopes_at(resource.id),
+            earlier={CONSENT: frozenset(resource.scopes)},  # as if all were ticked: this is what is asked
+            is_chain=self.authority.delegated,
+        )
+        agent = None if self.agent is None else self.agent.did
+        client = self.destination.client.id
+        can_allow = offered(
+            self.policy, combined, user=user, agent=agent, client=client, resource=resource.id, now=self.now
+        )
+        return within_details(can_allow, held, parse_details(self.request.details))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +98,9 @@ class Authorization:
     store: Store
     registry: Registry
     clients: Clients
-    passwords: Passwords
     identity: Identity
     trusted: TrustedIssuers
+    policies: PolicyInForce
     clock: Clock
 
     async def open(self, asked: OAuthRequest) -> Opened | Refusal:
@@ -116,12 +133,14 @@ class Authorization:
             return destination.refuse("invalid_request", "requested_actor is not an active agent")
         chains = registered_chains(actor, now=now, trusted=self.trusted) if actor else []
         try:
-            wanted = await self._resource(asked, actor, chains)
+            wanted, policy = await self._resource(with_location(asked), actor, chains)
             request = make_request(asked, destination, actor=actor, resource=wanted.id)
         except UnknownResource as error:
             return destination.refuse("invalid_target", error.detail)
         except EmptyGrant as error:
             return destination.refuse("invalid_scope", error.detail)
+        except UnsupportedDetails as error:
+            return destination.refuse("invalid_authorization_details", error.detail)
         if actor is None and wanted.admits != "clients":
             return destination.refuse("unauthorized_client", "the resource admits agents alone: name requested_actor")
         return Opened(
@@ -131,6 +150,8 @@ class Authorization:
             authority=authority_at(wanted.id, chains, now=now),
             agent=actor,
             pushed=pushed,
+            policy=policy,
+            now=now,
         )
 
     async def _pushed(self, asked: OAuthRequest) -> tuple[OAuthRequest, Spend | None]:
@@ -151,8 +172,11 @@ class Authorization:
         requested = asked.get("requested_actor") or ""
         return await self.registry.agent(requested) if requested.startswith(AGENT_PREFIX) else None
 
-    async def _resource(self, asked: OAuthRequest, actor: Agent | None, chains: Sequence[VerifiedChain]) -> Resource:
+    async def _resource(
+        self, asked: OAuthRequest, actor: Agent | None, chains: Sequence[VerifiedChain]
+    ) -> tuple[Resource, ActivePolicy]:
         async with self.store.transaction() as work:
+            policy = await self.policies.current(work)
             if actor is None and not asked.resources:
                 open_ones = [one for one in await work.resources() if one.admits == "clients"]
                 resource = open_ones[0] if len(open_ones) == 1 else None
@@ -161,65 +185,25 @@ class Authorization:
         # The deployment's own parties are for operators, never for somebody acting for a user.
         if resource is None or resource.built_in:
             raise UnknownResource("the resource is not served here")
-        return resource
+        return seen_by(policy, resource), policy
 
-    async def user_of(self, cookie: str | None) -> User | None:
-        """Return who is signed in with this cookie, and count this as use."""
-        now = self.clock()
-        async with self.store.transaction() as work:
-            session = cookie and await work.session(cookie_digest(cookie))
-            if not session or not session.is_live(now):
-                return None
-            await work.put_session(replace(session, seen=now))
-            return await work.user(session.username)
-
-    async def sign_in(self, username: str, password: str, *, request_id: str) -> SignIn:
-        """Check a login and open a session under a new cookie; wrong name and wrong password look alike (OAU-15)."""
-        now = self.clock()
-        async with self.store.transaction() as work:
-            user = await work.user(username)
-            failures = await work.failures(username, since=now - FAILURE_WINDOW)
-        reason = "too_many_attempts" if failures >= MAX_FAILURES else "wrong_password"
-        right = reason == "wrong_password" and await self.passwords.is_right(
-            user.password_hash if user else None, password[:MAX_PASSWORD]
-        )
-        async with self.store.transaction() as work:
-            # The account is read again: it may have been deleted or changed while the hash was computed.
-            if user is None or not right or await work.user(username) != user:
-                if reason == "wrong_password":
-                    await work.add_failure(username, now=now, forget_before=now - FAILURE_WINDOW)
-                said = {"decision": "deny", "reason": reason, "target": username[:128], "request_id": request_id}
-                await work.record(
-                    audit_trail.bridge_event(self.identity, "user.login", "the login was refused", now=now, **said)
-                )
-                return SignIn(None, reason)
-            cookie = secrets.token_urlsafe(32)
-            await work.put_session(Session(digest=cookie_digest(cookie), username=username, created=now, seen=now))
-            said = {"principal": username, "principal_kind": "user", "request_id": request_id}
-            await work.record(
-                audit_trail.bridge_event(self.identity, "user.login", "the password is right", now=now, **said)
-            )
-        return SignIn(cookie, "allowed")
-
-    async def sign_out(self, cookie: str | None) -> None:
-        """End the session of this cookie."""
-        async with self.store.transaction() as work:
-            await work.end_session(cookie_digest(cookie or ""))
-
-    def page(self, opened: Opened, user: User) -> ConsentPage | Refusal:
-        """Return what to show, or the refusal when nothing is left to consent to."""
+    async def page(self, opened: Opened, user: User, *, request_id: str) -> ConsentPage | Refusal:
+        """Return what to show, or the refusal when nothing is left to consent to, or nobody may be asked."""
         uri = opened.request.redirect_uri
         try:
-            offered = opened.offered_to(user)
+            can_allow = opened.offered_to(user)
         except EmptyGrant as error:
             return opened.destination.refuse("invalid_scope", error.detail)
+        except ActorUnauthorized as error:
+            return await self.deny(opened, user, request_id=request_id, why=error.detail, reason=error.code)
         return consent_page(
             uri,
             client=opened.destination.client,
             agent=opened.agent,
             resource=opened.resource,
             user=user,
-            offered=offered,
+            offered=can_allow,
+            details=in_words(parse_details(opened.request.details)),
         )
 
     async def allow(
@@ -232,8 +216,8 @@ class Authorization:
         now, value = self.clock(), secrets.token_urlsafe(32)
         try:
             scopes = ticked_scopes(ticked, opened.offered_to(user))
-        except (ConsentDenied, EmptyGrant) as error:
-            return await self.deny(opened, user, request_id=request_id, why=error.detail)
+        except (ConsentDenied, EmptyGrant, ActorUnauthorized) as error:
+            return await self.deny(opened, user, request_id=request_id, why=error.detail, reason=error.code)
         code = Code(
             digest=code_digest(value),
             request=opened.request,
@@ -256,9 +240,17 @@ class Authorization:
             await work.record(audit_trail.bridge_event(self.identity, "consent.give", why, now=now, **said))
         return value
 
-    async def deny(self, opened: Opened, user: User, *, request_id: str, why: str = "the user said no") -> Refusal:
+    async def deny(
+        self,
+        opened: Opened,
+        user: User,
+        *,
+        request_id: str,
+        why: str = "the user said no",
+        reason: str = ConsentDenied.code,
+    ) -> Refusal:
         """Return the refusal that tells the client of a no."""
-        said = {**self._said(opened, user, request_id), "decision": "deny", "reason": ConsentDenied.code}
+        said = {**self._said(opened, user, request_id), "decision": "deny", "reason": reason}
         event = audit_trail.bridge_event(self.identity, "consent.give", why, now=self.clock(), **said)
         async with self.store.transaction() as work:
             if opened.pushed is not None:
@@ -276,6 +268,7 @@ class Authorization:
             "target": actor or client_id,
             "resource": opened.resource.id,
             "request_id": request_id,
+            "policy": opened.policy.label(opened.resource.mode),
         }
 
 
@@ -295,5 +288,6 @@ def _consent(opened: Opened, code: Code, *, now: datetime) -> Consent:
         scopes={scope: resource.scopes[scope] for scope in sorted(code.scopes)},
         redirect_host=shown_host(code.request.redirect_uri),
         given=now,
+        details=opened.request.details,
         expires=now + FAMILY_LIFE if code.offline else code.expires + timedelta(seconds=TOKEN_SECONDS),
     )

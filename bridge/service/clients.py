@@ -85,6 +85,7 @@ class ClientAdministration:
         async with self.store.transaction() as work:
             await end_tokens(work, [client.id], reason="the client changed", identity=self.identity, now=self.clock())
             await work.put_client(stored)
+            await work.delete_registration(client.id)  # what registered itself under this id is the operator's now
             await work.record(self._event("client.put", client.id, by, request_id))
         return secret
 
@@ -99,6 +100,7 @@ class ClientAdministration:
             )
             if not await work.delete_client(client_id):
                 raise NotFound("there is no such client")
+            await work.delete_registration(client_id)
             await work.record(self._event("client.delete", client_id, by, request_id))
 
     def _event(self, action: str, target: str, by: AccessToken, request_id: str) -> AuditEvent:

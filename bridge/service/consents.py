@@ -12,6 +12,7 @@ from bridge.model.consents import Consent
 from bridge.ports import Store
 from bridge.service.revocation import end_tokens
 from did_agent.clock import Clock, numeric_date
+from did_agent.did.key import verification_method
 from did_agent.errors import NotFound
 from did_agent.proof.jwt import sign_jwt
 
@@ -20,7 +21,10 @@ MOST: Final = 200  # consents on one page, the newest
 
 
 def make_receipt(consent: Consent, *, identity: Identity) -> str:
-    """Return the signed receipt of a consent: what was shown and allowed, in the words that were shown."""
+    """Return the signed receipt of a consent: what was shown and allowed, in the words that were shown.
+
+    It is signed by the key of the bridge's DID, which outlives every key that signs tokens.
+    """
     claims: dict[str, object] = {
         "iss": identity.issuer,
         "sub": consent.username,
@@ -35,8 +39,9 @@ def make_receipt(consent: Consent, *, identity: Identity) -> str:
         "redirect_host": consent.redirect_host,
     }
     acting = {"agent": consent.agent, "agent_name": consent.agent_name, "sponsor": consent.sponsor}
+    acting |= {"binding_message": consent.message, "authorization_details": consent.details}
     claims |= {name: value for name, value in acting.items() if value is not None}
-    return sign_jwt(claims, typ=RECEIPT_TYPE, key=identity.token_key, kid=identity.kid)
+    return sign_jwt(claims, typ=RECEIPT_TYPE, key=identity.key, kid=verification_method(identity.did))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

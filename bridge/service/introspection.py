@@ -56,7 +56,8 @@ class Introspection:
             "iat": numeric_date(self.clock()),
             "token_introspection": dict(answer),
         }
-        return sign_jwt(claims, typ=TYPE, key=self.identity.token_key, kid=self.identity.kid)
+        signer = self.identity.ring.signer()
+        return sign_jwt(claims, typ=TYPE, key=signer.key, kid=signer.kid)
 
     async def _access_token(self, text: str, client: Client) -> Mapping[str, object]:
         try:

@@ -8,9 +8,11 @@ from datetime import datetime
 from bridge import issuance, presentations
 from bridge.authority import registered_chains, require_active
 from bridge.model import Agent, Identity, Resource, User
+from bridge.policy import seen_by, with_roles
 from bridge.ports import Registry, Statuses, Store
 from bridge.sender_constraint import require_binding
 from bridge.service.attempt import Attempt
+from bridge.service.policy import PolicyInForce
 from did_agent import errors
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.known import KnownCredentials
@@ -27,6 +29,7 @@ class Lookup:
     statuses: Statuses
     identity: Identity
     trusted: TrustedIssuers
+    policies: PolicyInForce
     challenge_key: bytes = field(repr=False)
     known: KnownCredentials = field(default_factory=KnownCredentials, repr=False)  # signatures that were verified
 
@@ -53,17 +56,20 @@ class Lookup:
     async def resource_and_user(
         self, attempt: Attempt, resource_id: str, username: str | None = None
     ) -> tuple[Resource, User | None]:
-        """Return a resource that takes such a token and, if somebody is named, their account.
+        """Return a resource that takes such a token and, if somebody is named, their account, as policy sees them.
 
-        Raises: UnknownResource, InvalidParameter when the resource takes bound tokens alone.
+        Raises: UnknownResource, InvalidParameter when the resource takes bound tokens alone, PolicyUnavailable.
         """
         async with self.store.transaction() as work:
+            attempt.policy = await self.policies.current(work)
             resource = await work.resource(resource_id)
             user = None if username is None else await work.user(username)
         if resource is None:
             raise errors.UnknownResource(f"{resource_id[:200]} is not registered here")
         require_binding(resource, attempt.confirmation)
-        return resource, user
+        attempt.signing_alg = resource.signing_alg
+        attempt.user = None if user is None else with_roles(attempt.policy, user, resource.id)
+        return seen_by(attempt.policy, resource), attempt.user
 
     async def shown(self, attempt: Attempt, token: str) -> presentations.Shown:
         """Return a presentation that holds; what it consumes is noted on the attempt.

@@ -16,6 +16,7 @@ from did_agent.clock import Clock
 from did_agent.did.key import parse_did_key
 from did_agent.errors import UntrustedIssuer
 from did_agent.keys.public import PublicKey
+from did_agent.proof.jwt import sign_jwt, unverified_jws
 from did_agent.tokens.security_event import EventKind, SecurityEvent, sign_event, verify_event
 
 PAGE: Final = 500  # entries of one answer
@@ -39,7 +40,8 @@ async def announce(
         issuer=identity.issuer,
         audience=identity.issuer,
     )
-    return await work.announce(event, sign_event(event, key=identity.token_key, kid=identity.kid), key=key)
+    signer = identity.ring.signer()
+    return await work.announce(event, sign_event(event, key=signer.key, kid=signer.kid), key=key)
 
 
 async def end_tokens(work: Transaction, ids: Iterable[str], *, reason: str, identity: Identity, now: datetime) -> None:
@@ -114,11 +116,20 @@ class RevocationFeed:
                     items = await work.feed(after=after, limit=PAGE)
                 left = deadline - _monotonic()
                 if items or left <= 0:
-                    return items
+                    return [(seq, self._current(text)) for seq, text in items]
                 await _wait(news, seconds=min(left, LOOK_AGAIN))
         finally:
             known.polls -= 1
             known.seen = self._clock()
+
+    def _current(self, text: str) -> str:
+        """Return an entry as it was signed, or signed anew where its key is no longer published."""
+        jws, claims = unverified_jws(text)
+        ring = self._identity.ring
+        if jws.header.get("kid") in {jwk["kid"] for jwk in ring.published()}:
+            return text
+        signer = ring.signer()
+        return sign_jwt(claims, typ=str(jws.header["typ"]), key=signer.key, kid=signer.kid)
 
     def _arrive(self, name: str | None, after: int) -> _Subscriber:
         known = self._subscribers.pop(name or "", None) or _Subscriber(after=after, polls=0, seen=self._clock())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
-from bridge import audit_trail, issuance
+from bridge import audit_trail, authorization_details, issuance, policy
 from bridge.authorization_request import parse_scope
 from bridge.challenges import make_challenge
 from bridge.clients import Client
@@ -16,6 +16,7 @@ from bridge.ports import Store, Transaction
 from bridge.sender_constraint import prove_sender
 from bridge.service.attempt import Attempt, spend
 from bridge.service.clients import Clients
+from bridge.service.registration import notes_of_use
 from did_agent import errors
 from did_agent.clock import Clock
 
@@ -44,6 +45,7 @@ class Issued:
     scope: str
     token_type: str = "Bearer"
     refresh_token: str | None = None
+    authorization_details: list[dict[str, object]] | None = None  # granted, when any were asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +105,15 @@ class Tokens:
         client = await self.clients.authenticate(request, now=attempt.now)
         if client is not None:
             attempt.client_id = client.id
+            attempt.on_issue.extend(notes_of_use(client, self.clock))
             attempt.spends.extend([client.spend] if client.spend else [])
         self._prove_sender(attempt)
-        if request.get("authorization_details") is not None:
-            raise errors.UnsupportedDetails("authorization_details come from credentials, not from requests")
+        attempt.details = authorization_details.parse(request.get("authorization_details"))
+        attempt.request = authorization_details.with_location(request)
         attempt.scopes = _at_resource(parse_scope(request.get("scope")))
-        return replace(await handler.judge(attempt, client), confirmation=attempt.confirmation)
+        grant = await handler.judge(attempt, client)
+        grant, attempt.told = policy.judge(attempt.policy, grant, user=attempt.user, now=attempt.now)
+        return replace(authorization_details.narrowed(grant, attempt.details), confirmation=attempt.confirmation)
 
     def _prove_sender(self, attempt: Attempt) -> None:
         def require(nonce: str | None) -> None:
@@ -126,18 +131,24 @@ class Tokens:
 
     async def _commit(self, grant: Grant, attempt: Attempt) -> Issued:
         token = issuance.access_token(grant, identity=self.identity, now=attempt.now)
-        text = issuance.sign(token, identity=self.identity)
+        signer = self.identity.ring.signer(attempt.signing_alg)
+        text = issuance.sign(token, signer=signer)
         async with self.store.transaction() as work:
             await _require_standing(work, grant)
             for value in attempt.spends:
                 await spend(work, value)
             for effect in attempt.on_issue:
                 await effect(work, grant, token.id)
-            await work.add_token(token.id, expires=token.expires, depends_on=grant.dependencies)
+            await work.add_token(token.id, expires=token.expires, depends_on=(*grant.dependencies, signer.kid))
             if grant.authority.digest is not None:
                 await work.add_evidence(grant.authority.digest, grant.authority.documents)
             event = audit_trail.token_issued(
-                self.identity, grant, token_id=token.id, now=attempt.now, request_id=attempt.request.request_id
+                self.identity,
+                grant,
+                told=attempt.told,
+                token_id=token.id,
+                now=attempt.now,
+                request_id=attempt.request.request_id,
             )
             await work.record(event)
         return Issued(
@@ -146,6 +157,7 @@ class Tokens:
             scope=" ".join(sorted(token.scopes)),
             token_type="Bearer" if grant.confirmation is None or grant.confirmation.jkt is None else "DPoP",
             refresh_token=attempt.refresh_token,
+            authorization_details=authorization_details.granted(grant),
         )
 
     async def _refuse(self, attempt: Attempt, error: errors.DidAgentError) -> None:
@@ -155,10 +167,13 @@ class Tokens:
                 await effect(work)
             for value in attempt.spends:
                 await work.spend(value)
+            if isinstance(error, errors.AuthorizationPending):
+                return  # nothing was decided: the question itself is on record
             event = audit_trail.token_refused(
                 self.identity,
                 error,
                 attempt.request,
+                told=policy.told_of_refusal(attempt.policy, error, attempt.facts()),
                 client_id=attempt.client_id,
                 grant=attempt.grant,
                 now=attempt.now,

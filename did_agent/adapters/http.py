@@ -7,8 +7,9 @@ import http.cookiejar
 import ipaddress
 import re
 import socket
+import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 import httpx2
@@ -42,11 +43,17 @@ _RELAYS: Final = ipaddress.ip_network("192.88.99.0/24")  # 6to4 relays, withdraw
 
 
 def peer_client(
-    *, timeout: float = TOTAL_TIMEOUT, auth: httpx2.Auth | None = None, limits: httpx2.Limits | None = None
+    *,
+    timeout: float = TOTAL_TIMEOUT,
+    auth: httpx2.Auth | None = None,
+    limits: httpx2.Limits | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> httpx2.AsyncClient:
     """Return a client for URLs of our own configuration: no redirects, no proxy from the environment."""
+    given: dict[str, Any] = {} if tls is None else {"verify": tls}
     return httpx2.AsyncClient(
         auth=auth,
+        **given,
         timeout=httpx2.Timeout(timeout, connect=CONNECT_TIMEOUT),
         follow_redirects=False,
         trust_env=False,

@@ -69,7 +69,7 @@ class RemoteKeys:
         readable: list[PublicKey] = []
         for member in members:
             try:
-                key = parse_public_jwk(member)
+                key = parse_public_jwk(member, rsa_too=True)
             except BadKey:
                 continue  # a key of a type we do not use
             readable.append(key)

@@ -1,19 +1,23 @@
-"""Runs parties: one uvicorn server each, several in one loop, all stopped together."""
+"""Runs parties: one uvicorn server per listener, several in one loop, all stopped together; in the clear or by TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from did_agent.adapters.peer_certificate import EXTENSION
 from did_agent.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from did_agent.adapters.tls import ServerTLS
 
 SENDING_TIMEOUT: Final = 10.0  # s for a whole header section, and for the rest of a body nobody reads any more
 KEEP_ALIVE: Final = 30  # s an idle connection is kept
@@ -39,13 +43,19 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server(app: Any) -> uvicorn.Server:
-    """Return a server for one party: h11 (which refuses what httptools lets through), bounded, silent about itself."""
+def server(app: Any, tls: ServerTLS | None = None, *, is_second: bool = False) -> uvicorn.Server:
+    """Return a server for one party: h11 (which refuses what httptools lets through), bounded, silent about itself.
+
+    With `is_second` another server of the same app opens and closes it.
+    Raises: Misconfigured.
+    """
+    context = None if tls is None else tls.context()
     config = uvicorn.Config(
         app,
         http=_Impatient,
         ws="none",
-        lifespan="on",
+        lifespan="off" if is_second else "on",
+        ssl_context_factory=None if context is None else lambda _config, _default: context,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -69,6 +79,9 @@ class _Impatient(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        ours = getattr(transport.get_extra_info("ssl_object"), "certificates", None)
+        if ours is not None:  # a listener that asks for certificates
+            self.app = _with_certificates(self.app, ours())
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -92,15 +105,31 @@ class _Impatient(H11Protocol):
             self._deadline = None
 
 
+def _with_certificates(app: Any, certificates: tuple[bytes, ...]) -> Any:
+    async def named(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        scope["extensions"] = {**scope.get("extensions", {}), EXTENSION: certificates}
+        await app(scope, receive, send)
+
+    return named
+
+
+# An app and where it listens; with the third it speaks TLS there.  One app may listen in several places.
+Place = tuple[Any, socket.socket] | tuple[Any, socket.socket, "ServerTLS | None"]
+
+
 @asynccontextmanager
-async def serving(apps: Sequence[tuple[Any, socket.socket]]) -> AsyncIterator[None]:
+async def serving(apps: Sequence[Place]) -> AsyncIterator[None]:
     """Serve apps on listening sockets while the block runs; leave nothing running.
 
     Raises: Misconfigured when one of them does not start.
     """
-    servers = [server(app) for app, _ in apps]
+    listeners = [place[1] for place in apps]
+    servers = [
+        server(place[0], *place[2:], is_second=any(place[0] is earlier[0] for earlier in apps[:number]))
+        for number, place in enumerate(apps)
+    ]
     tasks = [
-        asyncio.create_task(_serve(running, listener)) for running, (_, listener) in zip(servers, apps, strict=True)
+        asyncio.create_task(_serve(running, listener)) for running, listener in zip(servers, listeners, strict=True)
     ]
     try:
         await _until_started(servers, tasks)
@@ -109,7 +138,7 @@ async def serving(apps: Sequence[tuple[Any, socket.socket]]) -> AsyncIterator[No
         for running in servers:
             running.should_exit = True
         await asyncio.gather(*tasks, return_exceptions=True)
-        for _, listener in apps:
+        for listener in listeners:
             listener.close()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import click
 
 from did_agent.cli.deployment import Deployment
 from did_agent.cli.output import emit, json_option, table
+from did_agent.client.policy import PolicyClient
 
 
 @click.group()
@@ -19,12 +21,33 @@ def resource() -> None:
 @click.argument("identifier")
 @click.option("--name", required=True, help="What people see at consent.")
 @click.option("--tool", "tools", multiple=True, required=True, help="TOOL=what it does, in plain words.")
+@click.option(
+    "--binding",
+    type=click.Choice(("any", "required")),
+    default="any",
+    show_default=True,
+    help="Whether its tokens must be bound to a key of the caller (DPoP, mTLS).",
+)
+@click.option(
+    "--admits",
+    type=click.Choice(("agents", "clients")),
+    default="agents",
+    show_default=True,
+    help="Whether programs may act there for a person without an agent.",
+)
+@click.option(
+    "--signing-alg",
+    type=click.Choice(("EdDSA", "ES256", "RS256")),
+    default="EdDSA",
+    show_default=True,
+    help="How its tokens are signed.",
+)
 @json_option
 @click.pass_obj
-def add(at: Deployment, identifier: str, name: str, tools: tuple[str, ...], as_json: bool) -> None:
+def add(at: Deployment, /, identifier: str, *, name: str, tools: tuple[str, ...], as_json: bool, **how: str) -> None:
     """Register a server, or change what is known of it."""
     words = dict(_pair(tool) for tool in tools)
-    added = asyncio.run(at.bridge.put_resource(identifier, name=name, tools=words))
+    added = asyncio.run(at.bridge.put_resource(identifier, name=name, tools=words, **how))
     emit(added, as_json=as_json, text=f"{name} is registered with {len(words)} tools")
 
 
@@ -47,16 +70,27 @@ def user() -> None:
 @click.argument("username")
 @click.option("--name", required=True, help="What people see.")
 @click.option("--allow", multiple=True, help="RESOURCE=tool,tool: what this person may do there.")
+@click.option("--group", "groups", multiple=True, help="Group the policy knows this person by; repeatable.")
 @click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, envvar="DID_AGENT_USER_PASSWORD")
 @json_option
 @click.pass_obj
-def add_user(  # options of one command
-    at: Deployment, username: str, name: str, allow: tuple[str, ...], password: str, as_json: bool
-) -> None:
+def add_user(at: Deployment, /, username: str, *, allow: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Create or replace a user who can sign in and consent."""
     rights = {place: tools.split(",") for place, tools in map(_pair, allow)}
-    added = asyncio.run(at.bridge.put_user(username, password=password, name=name, rights=rights))
+    added = asyncio.run(at.bridge.put_user(username, rights=rights, **options))
     emit(added, as_json=as_json, text=f"{username} can sign in at {at.urls.bridge_url}")
+
+
+@user.command("groups")
+@click.argument("username")
+@click.option("--group", "groups", multiple=True, help="Group the policy knows this person by; repeatable.")
+@json_option
+@click.pass_obj
+def set_groups(at: Deployment, username: str, groups: tuple[str, ...], as_json: bool) -> None:
+    """Say which groups a user is in, and no others; without --group in none."""
+    client = PolicyClient(at.urls.bridge_url, auth=at.operator_auth(at.urls.bridge_url))
+    changed = asyncio.run(client.put_groups(username, groups))
+    emit(changed, as_json=as_json, text=f"{username} is in {', '.join(changed['groups']) or 'no group'}")
 
 
 def _pair(text: str) -> tuple[str, str]:

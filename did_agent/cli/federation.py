@@ -53,22 +53,25 @@ def list_issuers(at: Deployment, as_json: bool) -> None:
 
 @federation.command()
 @click.argument("issuer")
+@json_option
 @click.pass_obj
-def distrust(at: Deployment, issuer: str) -> None:
+def distrust(at: Deployment, issuer: str, as_json: bool) -> None:
     """Trust an issuer no more; the tokens made from its word end."""
     asyncio.run(_client(at).delete(issuer))
-    emit({}, as_json=False, text=f"{issuer} is trusted no more")
+    emit({"issuer": issuer, "trusted": False}, as_json=as_json, text=f"{issuer} is trusted no more")
 
 
 @federation.command()
 @click.argument("issuer")
 @click.argument("subject")
 @click.argument("username")
+@json_option
 @click.pass_obj
-def link(at: Deployment, issuer: str, subject: str, username: str) -> None:
+def link(at: Deployment, issuer: str, subject: str, username: str, as_json: bool) -> None:
     """Say which account is the person whom ISSUER calls SUBJECT."""
     asyncio.run(_client(at).link(issuer, subject, username))
-    emit({}, as_json=False, text=f"{subject} of {issuer} is {username}")
+    linked = {"issuer": issuer, "subject": subject, "username": username}
+    emit(linked, as_json=as_json, text=f"{subject} of {issuer} is {username}")
 
 
 async def _trust(at: Deployment, issuer: str, options: Mapping[str, Any]) -> dict[str, Any]:

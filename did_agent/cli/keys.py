@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final
 
 import click
 
@@ -18,6 +18,8 @@ from did_agent.keys.jwk import private_jwk, public_jwk, thumbprint
 from did_agent.keys.multikey import encode_multikey, generate_key
 from did_agent.keys.public import KeyKind, PublicKey
 
+KINDS: Final[tuple[KeyKind, ...]] = ("Ed25519", "P-256", "P-384")
+
 
 @click.group()
 def key() -> None:
@@ -26,7 +28,7 @@ def key() -> None:
 
 @key.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--kind", type=click.Choice(get_args(KeyKind)), default="Ed25519", show_default=True)
+@click.option("--kind", type=click.Choice(KINDS), default="Ed25519", show_default=True)
 @json_option
 def create(file: Path, kind: KeyKind, as_json: bool) -> None:
     """Make a private key in FILE, as a JWK that only you can read; an existing file stays."""

@@ -16,13 +16,17 @@ import click
 from did_agent.cli.administration import resource, user
 from did_agent.cli.agents import agent
 from did_agent.cli.auditing import audit
+from did_agent.cli.clients import client, subject
 from did_agent.cli.credentials import cred
 from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
 from did_agent.cli.federation import federation
 from did_agent.cli.inspection import token, verify_file
 from did_agent.cli.keys import did, key
+from did_agent.cli.login import login
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
+from did_agent.cli.policy import policy
+from did_agent.cli.signing_keys import signing_key
 from did_agent.cli.up import asked_to_end, run_alone, running
 from did_agent.errors import DidAgentError, Misconfigured
 
@@ -133,7 +137,23 @@ _party_command("issuer", "Run the issuer alone.")
 _party_command("ledger", "Run the ledger alone.")
 _party_command("vc-api", "Run the VC-API of verifier and holder alone.")
 _party_command("urban-bites", "Run the demo MCP server alone.")
-for group in (agent, cred, token, audit, resource, user, federation, key, did, doctor):
+for group in (
+    agent,
+    cred,
+    token,
+    audit,
+    resource,
+    user,
+    client,
+    federation,
+    login,
+    policy,
+    signing_key,
+    subject,
+    key,
+    did,
+    doctor,
+):
     cli.add_command(group)
 cli.add_command(verify_file, "verify")
 

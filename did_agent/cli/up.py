@@ -8,20 +8,24 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final
 
 from did_agent.cli.deployment import Deployment, Urls, initialise
 from did_agent.errors import Misconfigured
 
+if TYPE_CHECKING:
+    from did_agent.adapters.party import Place
+
 GROUP: Final = "did_agent.parties"
+BRIDGE: Final = "bridge"
 DEMO: Final = "urban-bites"
 VC_API: Final = "vc-api"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _URL_OF: Final = {
-    "bridge": "bridge_url",
+    BRIDGE: "bridge_url",
     "issuer": "issuer_url",
     "ledger": "ledger_url",
     DEMO: "demo_url",
@@ -50,19 +54,20 @@ async def running(data: Path, base_port: int, *, vc_api: bool = False) -> AsyncI
     With `vc_api` also the interop profile of issuer, verifier and holder, which has no authentication.
     Raises: Misconfigured, also naming a port that is taken.
     """
-    from did_agent.adapters.party import listen, serving
+    from did_agent.adapters.listening import places
+    from did_agent.adapters.party import serving
 
     deployment = Deployment(urls=Urls.on_ports_from(base_port), data=data)
     initialise(data)
     with contextlib.ExitStack() as stack, _environment(environment_of(deployment, vc_api=vc_api)):
-        apps = []
+        apps: list[Place] = []
         for name, attribute in _URL_OF.items():
             if name == VC_API and not vc_api:
                 continue
-            location = urlsplit(getattr(deployment.urls, attribute))
-            listener = listen(location.hostname or "", location.port or 0)
-            stack.callback(listener.close)
-            apps.append((party(name), listener))
+            found = places(partial(party, name), getattr(deployment.urls, attribute), mtls=name == BRIDGE)
+            for place in found:
+                stack.callback(place[1].close)
+            apps += found
         async with serving(apps):
             await _register_demo(deployment)
             yield deployment
@@ -83,13 +88,14 @@ async def run_alone(name: str, *, host: str | None) -> None:
 
     Raises: Misconfigured.
     """
-    from did_agent.adapters.party import listen, serving
+    from did_agent.adapters.listening import places
+    from did_agent.adapters.party import serving
 
     os.environ.setdefault("DID_AGENT_GUARD_NAME", DEMO)
-    location = urlsplit(getattr(Urls(), _URL_OF[name]))
     asked = asked_to_end()
-    listener = listen(host or location.hostname or "127.0.0.1", location.port or 0)
-    async with serving([(party(name), listener)]):
+    url = getattr(Urls(), _URL_OF[name])
+    found = places(partial(party, name), url, bind=host, asks=name in (BRIDGE, DEMO), mtls=name == BRIDGE)
+    async with serving(found):
         await asked.wait()
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx2
 
+from did_agent.client.certificate import ClientCertificate
 from did_agent.client.dpop import DPoPSigner
 from did_agent.client.wire import objects_in, segment, send, text_in
 from did_agent.clock import Clock, system_clock
@@ -22,10 +24,21 @@ ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class BridgeClient:
-    """Talks to one bridge; `auth` is needed for its administration alone."""
+    """Talks to one bridge; `auth` is needed for its administration alone.
 
-    def __init__(self, url: str, *, auth: httpx2.Auth | None = None, clock: Clock = system_clock) -> None:
+    With a certificate it asks for tokens where the bridge looks at certificates, and they are bound to it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: httpx2.Auth | None = None,
+        certificate: ClientCertificate | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
         self.url, self._auth, self._clock = url, auth, clock
+        self._tls = None if certificate is None else certificate.context()
 
     async def challenge(self) -> str:
         """Return a fresh challenge for a presentation.
@@ -102,19 +115,27 @@ class BridgeClient:
         """
         await self._send("POST", "/revoke", data={"token": token, **self._assertion(key)})
 
-    async def put_resource(self, resource: str, *, name: str, tools: Mapping[str, str]) -> dict[str, Any]:
-        """Register a protected resource and its tools in plain words."""
-        return await self._send("PUT", "/resources", json={"resource": resource, "name": name, "tools": dict(tools)})
+    async def put_resource(self, resource: str, *, name: str, tools: Mapping[str, str], **how: str) -> dict[str, Any]:
+        """Register a protected resource and its tools in plain words; `how` are `binding`, `admits`, `signing_alg`."""
+        body = {"resource": resource, "name": name, "tools": dict(tools), **how}
+        return await self._send("PUT", "/resources", json=body)
 
     async def resources(self) -> list[dict[str, Any]]:
         """Return the registered resources."""
         return objects_in(await self._send("GET", "/resources"), "resources")
 
     async def put_user(
-        self, username: str, *, password: str, name: str, rights: Mapping[str, Sequence[str]]
+        self,
+        username: str,
+        *,
+        password: str,
+        name: str,
+        rights: Mapping[str, Sequence[str]],
+        groups: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Create or replace a local user with what they may do at each resource."""
-        body = {"password": password, "name": name, "rights": {key: list(tools) for key, tools in rights.items()}}
+        """Create or replace a local user with what they may do at each resource, and the groups they are in."""
+        body: dict[str, Any] = {"password": password, "name": name, "groups": list(groups)}
+        body["rights"] = {key: list(tools) for key, tools in rights.items()}
         return await self._send("PUT", f"/users/{segment(username)}", json=body)
 
     def _assertion(self, key: SigningKey) -> dict[str, str]:
@@ -123,7 +144,22 @@ class BridgeClient:
 
     async def _token(self, fields: Mapping[str, str | None], dpop: DPoPSigner | None = None) -> str:
         sent = {name: value for name, value in fields.items() if value is not None}
-        return text_in(await self._send("POST", "/token", data=sent, dpop=dpop), "access_token")
+        place = f"{self.url}/token" if self._tls is None else await self._token_endpoint()
+        answer = await send("bridge", place, "POST", "", auth=self._auth, tls=self._tls, data=sent, dpop=dpop)
+        return text_in(answer, "access_token")
+
+    async def _token_endpoint(self) -> str:
+        """Return where tokens bound to certificates are asked for (RFC 8705, 5).
+
+        Raises: WrongAudience when the metadata is of another bridge, PeerUnavailable.
+        """
+        parts = urlsplit(self.url)
+        origin, path = f"{parts.scheme}://{parts.netloc}", f"/.well-known/oauth-authorization-server{parts.path}"
+        metadata = await send("bridge", origin, "GET", path, tls=self._tls)
+        if metadata.get("issuer") != self.url:
+            raise WrongAudience("the metadata is of another bridge")
+        aliases = metadata.get("mtls_endpoint_aliases")
+        return text_in({**metadata, **(aliases if isinstance(aliases, dict) else {})}, "token_endpoint")
 
     async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        return await send("bridge", self.url, method, path, auth=self._auth, **content)
+        return await send("bridge", self.url, method, path, auth=self._auth, tls=self._tls, **content)

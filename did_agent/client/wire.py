@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -23,15 +24,18 @@ async def send(
     *,
     auth: httpx2.Auth | None = None,
     dpop: DPoPSigner | None = None,
+    tls: ssl.SSLContext | None = None,
     **content: Any,
 ) -> dict[str, Any]:
     """Return the members of the answer of the `party` at `base`; with `dpop` the request carries its proof.
+
+    With `tls` the connection shows a client certificate.
 
     Raises: ServerRefused for a refusal, PeerUnavailable for anything that is no answer.
     """
     require_address(party, base)
     try:
-        async with peer_client(timeout=TIMEOUT, auth=auth) as http:
+        async with peer_client(timeout=TIMEOUT, auth=auth, tls=tls) as http:
             answer = await http.request(method, base + path, headers=_proof(dpop, method, base + path), **content)
             if dpop is not None and dpop.learn(answer):
                 answer = await http.request(method, base + path, headers=_proof(dpop, method, base + path), **content)

@@ -23,22 +23,28 @@ _KINDS: Final[dict[tuple[object, object], KeyKind]] = {
 
 def public_jwk(key: PublicKey, kid: str | None = None) -> dict[str, object]:
     """Return the public JWK, for JWKS with `kid`, `use` and `alg`."""
+    jwk: dict[str, object]
     if key.kind == "Ed25519":
-        jwk: dict[str, object] = {"kty": "OKP", "crv": key.kind, "x": base64url.encode(key.raw)}
+        jwk = {"kty": "OKP", "crv": key.kind, "x": base64url.encode(key.raw)}
+    elif key.kind == "RSA":
+        from did_agent.keys import rsa
+
+        modulus, exponent = rsa.PublicKey.from_bytes(key.raw).numbers
+        jwk = {"kty": "RSA", "n": base64url.encode(modulus), "e": base64url.encode(exponent)}
     else:
         x, y = _ec_point(key)
         jwk = {"kty": "EC", "crv": key.kind, "x": base64url.encode(x), "y": base64url.encode(y)}
     return jwk if kid is None else {**jwk, "kid": kid, "use": "sig", "alg": ALGORITHMS[key.kind][0]}
 
 
-def parse_public_jwk(jwk: object) -> PublicKey:
-    """Return the key of a public Ed25519, P-256 or P-384 JWK.
+def parse_public_jwk(jwk: object, *, rsa_too: bool = False) -> PublicKey:
+    """Return the key of a public Ed25519, P-256 or P-384 JWK; of RSA only where `rsa_too` says so.
 
     Raises: BadKey, also when a private member is there or the record says another `alg` or `use` (TOK-01).
     """
     if not isinstance(jwk, Mapping) or PRIVATE_MEMBERS & jwk.keys():
         raise BadKey("not a public JWK")
-    kind = _kind(jwk)
+    kind: KeyKind = "RSA" if rsa_too and jwk.get("kty") == "RSA" else _kind(jwk)
     if jwk.get("alg", ALGORITHMS[kind][0]) not in ALGORITHMS[kind] or jwk.get("use", "sig") != "sig":
         raise BadKey("the JWK is for another algorithm or use")
     operations = jwk.get("key_ops", ["verify"])
@@ -46,6 +52,10 @@ def parse_public_jwk(jwk: object) -> PublicKey:
         raise BadKey("the JWK is not for verifying signatures")
     if kind == "Ed25519":
         return ed25519.PublicKey.from_bytes(_member(jwk, "x"))
+    if kind == "RSA":
+        from did_agent.keys import rsa
+
+        return rsa.PublicKey.from_numbers(_member(jwk, "n"), _member(jwk, "e"))
     from did_agent.keys import ecdsa
 
     return ecdsa.PublicKey.from_point(kind, _member(jwk, "x"), _member(jwk, "y"))

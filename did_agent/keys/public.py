@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, Protocol
 
-KeyKind = Literal["Ed25519", "P-256", "P-384"]
+KeyKind = Literal["Ed25519", "P-256", "P-384", "RSA"]
 
 # The `alg` values each kind signs with.  The key decides, the header only has to agree (TOK-01); Ed25519 has two
 # names for one thing (RFC 9864).
@@ -12,6 +12,7 @@ ALGORITHMS: Final[dict[KeyKind, tuple[str, ...]]] = {
     "Ed25519": ("EdDSA", "Ed25519"),
     "P-256": ("ES256",),
     "P-384": ("ES384",),
+    "RSA": ("RS256",),  # access tokens alone, for resources that know nothing newer
 }
 
 
@@ -20,11 +21,11 @@ class PublicKey(Protocol):
 
     @property
     def kind(self) -> KeyKind:
-        """Curve of the key."""
+        """Curve of the key, or RSA."""
 
     @property
     def raw(self) -> bytes:
-        """32 bytes of Ed25519, or the compressed point of an EC key."""
+        """32 bytes of Ed25519, the compressed point of an EC key, or the DER of an RSA key (PKCS #1)."""
 
     def verify(self, message: bytes, signature: bytes) -> None:
         """Return if `signature` is this key's over `message`.

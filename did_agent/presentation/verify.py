@@ -12,16 +12,14 @@ from typing import Final
 
 from did_agent.credential.chain import verify_chain
 from did_agent.credential.known import KnownCredentials
-from did_agent.credential.status import StatusEntry, VerifiedStatusList, is_set
+from did_agent.credential.standing import require_standing
+from did_agent.credential.status import VerifiedStatusList
 from did_agent.errors import (
     BadPresentation,
     Expired,
     HolderMismatch,
     KeysUnavailable,
     NotYetValid,
-    Revoked,
-    StatusUnavailable,
-    Suspended,
     WrongAudience,
     WrongChallenge,
     WrongKey,
@@ -70,12 +68,8 @@ def judge(asked: Asked, statuses: Mapping[str, VerifiedStatusList]) -> VerifiedP
 
     Raises: Revoked, Suspended, StatusUnavailable.
     """
-    for entry in asked.status_entries:
-        found = statuses.get(entry.list_url)
-        if found is None:
-            raise StatusUnavailable(f"no status list from {entry.list_url}")
-        for check in EVIDENCE_CHECKS:
-            check(entry, found, asked)
+    if asked.chain is not None:
+        require_standing(asked.chain, statuses, now=asked.expected.now)
     signed = asked.signed
     return VerifiedPresentation(
         holder=signed.holder,
@@ -129,38 +123,7 @@ def shows_credentials(signed: SignedPresentation, expected: Expected) -> None:
         raise BadPresentation("the presentation shows no credential")
 
 
-# ---- obligations that need the status lists
-
-
-def list_is_the_one_named(entry: StatusEntry, found: VerifiedStatusList, _asked: Asked) -> None:
-    """Refuse a list from another address or of another purpose (VCX-10)."""
-    if found.url != entry.list_url or found.purpose != entry.purpose:
-        raise StatusUnavailable(f"the list at {entry.list_url} is not for {entry.purpose}")
-
-
-def list_is_by_the_root_issuer(_entry: StatusEntry, found: VerifiedStatusList, asked: Asked) -> None:
-    """Refuse a list by anyone else, trusted or not: a stranger's list could un-revoke the chain."""
-    if asked.chain is None or found.issuer != asked.chain.root_issuer:
-        raise StatusUnavailable(f"the list at {found.url} is by {found.issuer}")
-
-
-def list_is_current(_entry: StatusEntry, found: VerifiedStatusList, asked: Asked) -> None:
-    """Refuse a list that has ended while it was cached."""
-    if asked.expected.now >= found.valid_until:
-        raise StatusUnavailable(f"the list at {found.url} ended {found.valid_until:%FT%TZ}")
-
-
-def status_is_clear(entry: StatusEntry, found: VerifiedStatusList, _asked: Asked) -> None:
-    """Refuse revoked and suspended credentials, and indexes that no list can answer for."""
-    if entry.index >= len(found.bits) * 8:
-        raise StatusUnavailable(f"index {entry.index} is outside the list at {found.url}")
-    if is_set(found.bits, entry.index):
-        error = Revoked if entry.purpose == "revocation" else Suspended
-        raise error(f"entry {entry.index} of {found.url} is set")
-
-
 OfflineCheck = Callable[[SignedPresentation, Expected], None]
-EvidenceCheck = Callable[[StatusEntry, VerifiedStatusList, Asked], None]
 
 OFFLINE_CHECKS: Final[Sequence[OfflineCheck]] = (
     holder_signed_it,
@@ -168,10 +131,4 @@ OFFLINE_CHECKS: Final[Sequence[OfflineCheck]] = (
     is_recent,
     is_fresh,
     shows_credentials,
-)
-EVIDENCE_CHECKS: Final[Sequence[EvidenceCheck]] = (
-    list_is_the_one_named,
-    list_is_by_the_root_issuer,
-    list_is_current,
-    status_is_clear,
 )

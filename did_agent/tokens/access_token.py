@@ -10,7 +10,7 @@ from did_agent.clock import numeric_date
 from did_agent.credential.capability import Capability, parse_authorization_detail, to_authorization_detail
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadConstraint, BadCredential, BadJOSE, NotBound
-from did_agent.keys.ed25519 import SigningKey
+from did_agent.keys.public import SigningKey
 from did_agent.proof.jwt import FindKey, VerifiedJWT, sign_jwt, verify_jwt
 from did_agent.tokens.actor import MAX_ACTORS, act_claim, parse_act
 from did_agent.tokens.confirmation import Confirmation, parse_confirmation

@@ -29,6 +29,14 @@ SECURITY_EVENT: Final = JWTProfile(
     types=frozenset({"secevent+jwt"}),
     required=frozenset({"iss", "aud", "jti", "sub_id", "events"}),
 )
+# Ours: a policy of the bridge for its verifiers, addressed to where it is fetched.
+POLICY_BUNDLE: Final = JWTProfile(
+    name="policy bundle",
+    types=frozenset({"policy-bundle+jwt"}),
+    required=frozenset({"iss", "aud", "exp", "version", "digest", "policy"}),
+    max_lifetime=86_400,
+    max_bytes=524_288,
+)
 # Ours: authenticates one batch of audit events by the digest of the body it travels with.
 AUDIT_BATCH: Final = JWTProfile(
     name="audit batch",

@@ -9,7 +9,7 @@ from typing import Final, Literal, cast, get_args
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadJOSE
-from did_agent.keys.ed25519 import SigningKey
+from did_agent.keys.public import SigningKey
 from did_agent.proof.jwt import FindKey, sign_jwt, verify_jwt
 from did_agent.tokens.profiles import SECURITY_EVENT
 

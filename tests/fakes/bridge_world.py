@@ -27,8 +27,9 @@ from starlette.routing import Route
 from bridge.adapters import passwords, tables
 from bridge.app import create_app
 from bridge.settings import BridgeSettings
-from did_agent.adapters.party import listen, serving
+from did_agent.adapters.party import Place, listen, serving
 from did_agent.adapters.sql import open_database
+from did_agent.adapters.tls import ServerTLS
 from did_agent.adapters.trust import Trust, save_trust
 from did_agent.credential.capability import Capability, parse_bare_capability
 from did_agent.credential.issuance import attenuate, build_capability_credential, issue, new_id
@@ -153,11 +154,13 @@ class World:
     http: httpx2.AsyncClient
     issuer: FakeIssuer
     operator: SigningKey
+    colleague: SigningKey  # another operator
     clock: Clock
     database: str
     data: Path
     count: int = 0
     browsers: list[httpx2.AsyncClient] = field(default_factory=list)
+    mtls_url: str | None = None
 
     # ---- people and agents
 
@@ -260,8 +263,8 @@ class World:
 
     # ---- the operator, the issuer's news, the record
 
-    async def admin_headers(self) -> dict[str, str]:
-        answer = await self.client_credentials(self.operator, resource=self.url)
+    async def admin_headers(self, key: SigningKey | None = None) -> dict[str, str]:
+        answer = await self.client_credentials(key or self.operator, resource=self.url)
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     async def put_resource(self, resource: str = RESOURCE, tools: Iterable[str] = TOOLS) -> None:
@@ -302,17 +305,29 @@ class World:
 
 @asynccontextmanager
 async def world(
-    data: Path, *, database: str | None = None, path: str = "", registry_max_age: float = 0
+    data: Path,
+    *,
+    database: str | None = None,
+    path: str = "",
+    registry_max_age: float = 0,
+    tls: ServerTLS | None = None,
+    clock: Clock | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    **changes: Any,
 ) -> AsyncIterator[World]:
-    """Run a bridge and its issuer while the block runs."""
-    clock = Clock()
-    listeners = [listen("127.0.0.1", 0), listen("127.0.0.1", 0)]
-    bridge_url, issuer_url = (f"http://127.0.0.1:{one.getsockname()[1]}" for one in listeners)
-    bridge_url += path
-    issuer, operator = FakeIssuer(url=issuer_url, clock=clock), SigningKey.generate()
+    """Run a bridge and its issuer while the block runs; with `tls` the bridge asks for certificates at a second URL."""
+    clock = clock or Clock()
+    listeners = [listen("127.0.0.1", wanted) for wanted in (port, 0, *([] if tls is None else [0]))]
+    bridge_url, issuer_url, *second = (f"http://127.0.0.1:{one.getsockname()[1]}" for one in listeners)
+    bridge_url = bridge_url.replace("127.0.0.1", host) + path
+    mtls_url = second[0].replace("http:", "https:") + path if tls is not None else None
+    if tls is not None:
+        changes = {"tls_cert": tls.certificate, "tls_key": tls.key, "mtls_url": mtls_url, **changes}
+    issuer, operator, colleague = FakeIssuer(url=issuer_url, clock=clock), SigningKey.generate(), SigningKey.generate()
     save_trust(
         data / "trust.json",
-        Trust(issuers=(did_key(issuer.key.public),), operators=(did_key(operator.public),)),
+        Trust(issuers=(did_key(issuer.key.public),), operators=(did_key(operator.public), did_key(colleague.public))),
     )
     settings = BridgeSettings(
         data=data,
@@ -322,12 +337,15 @@ async def world(
         database_url=database,
         registry_max_age=registry_max_age,
         status_max_age=0,
+        **changes,
     )
     if database is not None:
         await _empty(database)
     app = create_app(settings, clock=clock)
+    places: list[Place] = [(app, listeners[0]), (issuer.app(), listeners[1])]
+    places += [] if tls is None else [(app, listeners[2], tls)]
     async with (
-        serving([(app, listeners[0]), (issuer.app(), listeners[1])]),
+        serving(places),
         httpx2.AsyncClient(base_url=bridge_url, trust_env=False, timeout=30) as http,
     ):
         running = World(
@@ -335,9 +353,11 @@ async def world(
             http=http,
             issuer=issuer,
             operator=operator,
+            colleague=colleague,
             clock=clock,
             database=settings.database,
             data=data,
+            mtls_url=mtls_url,
         )
         yield running
         for browser in running.browsers:

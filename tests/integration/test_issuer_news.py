@@ -100,7 +100,7 @@ def notice(number: int, **changes: Any) -> Notice:
     return Notice(**values)
 
 
-@pytest.mark.req("REV-01")
+@pytest.mark.req("REV-01", "WEB-11")
 async def test_news_reaches_the_bridge_at_once_in_order_and_signed_for_it_alone(tmp_path: Path) -> None:
     bridge, listener = Bridge(), listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -120,7 +120,7 @@ async def test_news_reaches_the_bridge_at_once_in_order_and_signed_for_it_alone(
             bridge.events("http://127.0.0.1:9")
 
 
-@pytest.mark.req("REV-01", "FCL")
+@pytest.mark.req("REV-01", "FCL", "WEB-11")
 @pytest.mark.parametrize("status", [200, 400, 500, 503, 307])
 async def test_news_the_bridge_did_not_accept_is_kept_and_told_again_after_a_restart(
     tmp_path: Path, status: int

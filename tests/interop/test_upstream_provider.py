@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urljoin, urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx2
 import pytest
 from jwcrypto.jwk import JWKSet
 from jwcrypto.jwt import JWT
 
+from did_agent.clock import system_clock
+from tests.fakes.bridge_world import Browser, Clock, world
 from tests.fakes.upstream.provider import ALICE, BOB, Upstream, UpstreamPerson, upstream_provider
 
 CALLBACK = "http://127.0.0.1:9/callback"
@@ -23,13 +28,13 @@ def upstream() -> Iterator[Upstream]:
         yield started
 
 
-def walk(http: httpx2.Client, start: str, **filled: str) -> dict[str, str]:
+def walk(http: httpx2.Client, start: str, callback: str = CALLBACK, **filled: str) -> dict[str, str]:
     """Follow the pages as a browser does, and return the parameters of the answer."""
     response, here = http.get(start), start
     for _ in range(8):
         if response.is_redirect:
             here = urljoin(here, response.headers["location"])
-            if here.startswith(CALLBACK):
+            if here.startswith(callback):
                 return {name: values[0] for name, values in parse_qs(urlsplit(here).query).items()}
             response = http.get(here)
         elif "alert" in response.text and filled:
@@ -83,3 +88,34 @@ def test_a_wrong_password_and_a_cancelled_login_give_no_code(upstream: Upstream)
             walk(http, question(upstream, metadata), username="alice", password="wrong")
     with httpx2.Client(trust_env=False) as http:
         assert walk(http, question(upstream, metadata), abort="yes")["error"] == "access_denied"
+
+
+async def test_the_bridge_signs_its_people_in_and_finds_no_fault(tmp_path: Path) -> None:
+    with socket.socket() as probe:  # the provider must know the callback before the bridge runs
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with upstream_provider(redirect_uris=(f"http://127.0.0.1:{port}/login/upstream/callback",)) as provider:
+        settings = {"upstream_issuer": provider.issuer, "upstream_client_id": provider.client_id}
+        async with world(
+            tmp_path, port=port, clock=Clock(system_clock()), upstream_client_secret=provider.client_secret, **settings
+        ) as w:
+            found = (await w.http.post("/upstream/test", headers=await w.admin_headers())).json()
+            assert found["ok"], found
+            for person in (ALICE, BOB):
+                browser = Browser(w)
+                assert "Sign in with 127.0.0.1" in (await browser.get("/account")).text
+                start = (await browser.get("/login/upstream")).headers["location"]
+                query = await asyncio.to_thread(_answered, start, f"{w.url}/login/upstream/callback", person)
+                answer = await browser.get(f"/login/upstream/callback?{query}")
+                assert answer.headers["location"] == f"{w.url}/account"
+                assert person.name in (await browser.get("/account")).text
+            users = (await w.http.get("/users", headers=await w.admin_headers())).json()["users"]
+            assert {one["name"]: tuple(one["groups"]) for one in users} == {
+                person.name: person.groups for person in (ALICE, BOB)
+            }
+
+
+def _answered(start: str, callback: str, person: UpstreamPerson) -> str:
+    with httpx2.Client(trust_env=False) as http:
+        answer = walk(http, start, callback, username=person.username, password=person.password)
+    return urlencode(answer)

@@ -10,6 +10,7 @@ import click
 from pydantic_settings import BaseSettings
 
 from bridge.settings import BridgeSettings
+from did_agent.adapters.listening import ListenerSettings
 from did_agent.adapters.web import status_of
 from did_agent.audit.event import _OPTIONAL, _REQUIRED
 from did_agent.cli.main import cli
@@ -22,6 +23,7 @@ from verifier.vc_api.settings import VCSettings
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 SETTINGS: Mapping[str, type[BaseSettings]] = {
+    "every party": ListenerSettings,
     "issuer": IssuerSettings,
     "bridge": BridgeSettings,
     "ledger": LedgerSettings,

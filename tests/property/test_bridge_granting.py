@@ -48,7 +48,7 @@ def test_a_grant_is_below_every_term_and_never_empty(
         terms.append(requested)
     expected = frozenset.intersection(*terms)
     try:
-        granted = granted_scopes(requested, RESOURCE, agent=held, user=user, earlier={"consent": consent})
+        granted = granted_scopes(requested, RESOURCE, agent=held, user=user, earlier={"consent": consent}).granted
     except EmptyGrant:
         assert not expected
     else:

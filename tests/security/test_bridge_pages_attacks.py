@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bridge.api.authorize import Browser as Binding
-from bridge.redirects import is_registrable, require_redirect_uri
+from bridge.api.browser import Browser as Binding
+from bridge.redirects import require_redirect_uri
+from did_agent.encoding.redirect_uri import is_redirect_uri
 from did_agent.errors import InvalidParameter
 from did_agent.keys.ed25519 import SigningKey
 from tests.fakes.bridge_world import (
@@ -90,7 +91,7 @@ async def test_a_suspended_agent_gets_no_page(w: World) -> None:
     ],
 )
 def test_a_tricky_redirect_uri_is_refused_even_when_registered(uri: str) -> None:
-    assert not is_registrable(uri)
+    assert not is_redirect_uri(uri)
     with pytest.raises(InvalidParameter):
         require_redirect_uri(uri, [uri])
 

@@ -275,3 +275,24 @@ async def test_other_paths_and_methods_need_a_credential_too(world: World) -> No
     assert (await world.send(None, method="DELETE")).status_code == 401
     assert (await world.send(None, method="GET", path="/admin")).status_code == 401
     assert (await world.send(token(), method="GET")).status_code == 200
+
+
+async def test_the_list_is_asked_for_uncompressed_so_that_it_can_be_filtered(world: World) -> None:
+    for method, expected in (("tools/list", False), ("ping", True)):
+        await world.send(token(), {"jsonrpc": "2.0", "id": 1, "method": method})
+        assert ("accept-encoding" in world.received[-1]["headers"]) is expected
+
+
+@pytest.mark.req("VCX-14")
+@pytest.mark.parametrize("path", ["/mcp/", "/mcp//", "//mcp", "/MCP", "/mcp/x", "/mcp;x", "/", "/other"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_nothing_is_done_under_another_path_than_the_resources(world: World, method: str, path: str) -> None:
+    response = await world.send(token(), call("delete_order"), method=method, path=f"https://mcp.example{path}")
+    assert response.status_code == 404
+    assert world.received == []
+    assert (world.events[-1].decision, world.events[-1].reason) == ("deny", "not_found")
+
+
+async def test_other_paths_can_be_read_by_whoever_is_admitted(world: World) -> None:
+    assert (await world.send(token(), method="GET", path="/admin")).status_code == 200
+    assert world.received[-1]["path"] == "/admin"

@@ -33,7 +33,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
     """Let a function stand in for the party."""
 
     def install(handler: Handler) -> None:
-        def client(*, timeout: float, auth: httpx2.Auth | None = None) -> httpx2.AsyncClient:
+        def client(*, timeout: float, auth: httpx2.Auth | None = None, tls: object = None) -> httpx2.AsyncClient:
             return httpx2.AsyncClient(transport=httpx2.MockTransport(handler), auth=auth)
 
         monkeypatch.setattr(wire, "peer_client", client)

@@ -45,6 +45,7 @@ class ResourceMetadata:
     bridge: str
     name: str | None = None
     scopes: Sequence[str] = ()
+    certificates: bool = False  # whether client certificates are known to come in (RFC 8705, 3.3)
 
     @property
     def url(self) -> str:
@@ -68,6 +69,8 @@ class ResourceMetadata:
         }
         if self.name is not None:
             members["resource_name"] = self.name
+        if self.certificates:
+            members["tls_client_certificate_bound_access_tokens"] = True
         if self.scopes:
             members["scopes_supported"] = list(self.scopes)
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
@@ -118,6 +121,11 @@ def method_denied(operation: Operation) -> Answer:
 def session_unknown() -> Answer:
     """Return the answer to a session of somebody else: the same as to no session (DEL-12)."""
     return _error(404, None, _INVALID_REQUEST, "Session not found")
+
+
+def nothing_here() -> Answer:
+    """Return the answer to what would be done under another path than the resource's."""
+    return _error(404, None, _INVALID_REQUEST, "Nothing is guarded here")
 
 
 def _challenge(metadata: ResourceMetadata, *, error: str | None = None, scope: str | None = None) -> str:

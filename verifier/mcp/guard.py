@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from did_agent.adapters.peer_certificate import peer_certificate
+from did_agent.adapters.peer_certificate import HEADERS, peer_certificate
 from did_agent.encoding.strict_json import MAX_BODY
 from did_agent.errors import DidAgentError, TooLarge, Unavailable
 from did_agent.policy.caller import Principal, VerifiedCaller
 from did_agent.policy.decide import is_visible
+from did_agent.policy.evidence import Strictness
 from verifier.composition import GuardParts, compose
 from verifier.http import read_credential
 from verifier.mcp.answers import (
@@ -25,6 +26,7 @@ from verifier.mcp.answers import (
     ResourceMetadata,
     denied,
     method_denied,
+    nothing_here,
     refused,
     session_unknown,
 )
@@ -39,7 +41,8 @@ Scope = MutableMapping[str, Any]
 _Owner = tuple[Principal, tuple[str, ...], str]
 
 MAX_SESSIONS: Final = 10_000  # sessions of the older wires whose owner is remembered; the oldest goes first
-_FOR_US: Final = (b"authorization", b"dpop")
+_FOR_US: Final = (b"authorization", b"dpop", *HEADERS)
+_READING: Final = ("GET", "HEAD", "OPTIONS")  # methods that call no tool
 _SINGLE: Final = (b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id", b"content-type")
 
 
@@ -53,15 +56,27 @@ def protect(  # each is one thing a deployment may have to say
     data: Path | str | None = None,
     name: str | None = None,
     scopes: Sequence[str] = (),
+    strict_delegation: Strictness | None = None,
 ) -> Any:
     """Return `app` behind the guard for `resource`, believing tokens of `bridge`.
 
     `resource` and `bridge` are exact identifiers without trailing slash.  With `trusted_issuers` (DIDs) presentations
-    are accepted too; with `ledger` events are delivered there.  What is None comes from `DID_AGENT_*` settings.
+    are accepted too; with `ledger` events are delivered there.  With `strict_delegation` "agents" or "full" a token
+    counts only as far as the signed credentials behind it.  What is None comes from `DID_AGENT_*` settings.
     Raises: Misconfigured.
     """
-    parts = compose(resource=resource, bridge=bridge, trusted_issuers=trusted_issuers, ledger=ledger, data=data)
-    return Guard(app, parts, ResourceMetadata(resource=resource, bridge=bridge, name=name, scopes=scopes))
+    parts = compose(
+        resource=resource,
+        bridge=bridge,
+        trusted_issuers=trusted_issuers,
+        ledger=ledger,
+        data=data,
+        strict_delegation=strict_delegation,
+    )
+    metadata = ResourceMetadata(
+        resource=resource, bridge=bridge, name=name, scopes=scopes, certificates=bool(parts.proxies.networks)
+    )
+    return Guard(app, parts, metadata)
 
 
 class Guard:
@@ -102,12 +117,13 @@ class Guard:
     async def _admit(self, scope: Scope, request_id: str) -> Admission:
         verifier = self._parts.verifier
         try:
+            certificate = peer_certificate(scope, self._parts.proxies)
             shown = read_credential(
                 scope["headers"],
                 scope.get("query_string", b""),
                 method=scope["method"],
                 url=self._origin + scope["path"],
-                certificate=peer_certificate(scope),
+                certificate=None if certificate is None else certificate.der,
             )
             return await verifier.admit(shown)
         except DidAgentError as error:
@@ -124,7 +140,18 @@ class Guard:
         session = headers.get("mcp-session-id")
         if session is not None and self._sessions.get(session) != _owner(admission.caller):
             return session_unknown(), None
-        if scope["method"] != "POST" or scope["path"] != self._path:
+        if scope["path"] != self._path and scope["method"] not in _READING:
+            # An app may answer to more names than its own (`/mcp/`, `//mcp`): what is not judged is not passed on.
+            await self._parts.verifier.record(
+                admission,
+                action="resource.access",
+                allowed=False,
+                reason="not_found",
+                explanation=f"{scope['method'][:20]} of another path than that of the resource",
+                request_id=request_id,
+            )
+            return nothing_here(), None
+        if scope["method"] != "POST":
             return None, None
         operation = parse_operation(body, headers)
         if operation.tool is not None:
@@ -149,11 +176,11 @@ class Guard:
         self, scope: Scope, receive: Any, send: Any, *, body: bytes, admission: Admission, operation: Operation | None
     ) -> None:
         # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).
-        headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _FOR_US]
-        inner = {**scope, "headers": headers}
+        listing = operation is not None and operation.method == "tools/list"
+        left_out = (*_FOR_US, b"accept-encoding") if listing else _FOR_US  # a compressed list could not be filtered
+        inner = {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() not in left_out]}
         if scope["method"] == "POST":
             receive = _replay(body, receive)
-        listing = operation is not None and operation.method == "tools/list"
         sender = _Listing(send, self._visible_to(admission)) if listing else send
         token = enter(admission.caller)
         try:

@@ -7,10 +7,12 @@ from typing import Any
 from did_agent.adapters.did_web import DIDWebResolver
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.openapi import publish
 from did_agent.adapters.web import harden
 from did_agent.clock import Clock, system_clock
 from did_agent.errors import Misconfigured
 from verifier.vc_api.holder import Holder
+from verifier.vc_api.openapi import OPERATIONS
 from verifier.vc_api.routes import vc_api
 from verifier.vc_api.service import VCVerifier
 from verifier.vc_api.settings import VCSettings
@@ -28,7 +30,9 @@ def create_app(settings: VCSettings, *, clock: Clock = system_clock) -> Any:
     fetcher = GuardedFetcher(allow_loopback=True)
     resolver = DIDWebResolver(fetcher, clock=clock, allow_loopback=True)
     service = VCVerifier(resolver, fetcher, clock=clock)
-    return harden(vc_api(service, Holder(key, clock=clock), resolver, failure_status=settings.verify_failure_status))
+    app = vc_api(service, Holder(key, clock=clock), resolver, failure_status=settings.verify_failure_status)
+    publish(app, OPERATIONS, title="did-agent VC-API", url=settings.vc_api_url, security={})
+    return harden(app)
 
 
 def party() -> Any:

@@ -1,0 +1,60 @@
+"""What the ledger's endpoints take and answer (OpenAPI 3.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from did_agent.adapters.openapi import ANY, TEXT, WHOLE, Answer, Operation, Schema, listed, one_of, record
+
+SECURITY: Final[dict[str, Schema]] = {
+    "party": {"type": "http", "scheme": "bearer", "description": "An audit-batch+jwt over the body, by its sender."},
+    "reader": {"type": "http", "scheme": "bearer", "description": "An access token with `audit:read`."},
+}
+_NUMBER: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
+
+
+def _read(summary: str, answer: Answer, *required: str, **query: Schema) -> Operation:
+    return Operation(summary=summary, answers={200: answer}, query=query, required=required, auth=("reader",))
+
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "POST /events": Operation(
+        summary="Deliver audit events",
+        answers={200: Answer("Taken.", record(accepted=WHOLE, duplicates=WHOLE, size=WHOLE))},
+        body=record(events=listed(ANY)),
+        auth=("party",),
+    ),
+    "GET /events": _read(
+        "Read the log",
+        Answer("A page of it.", record(events=listed(record(seq=WHOLE, leaf=TEXT, event=ANY)), size=WHOLE)),
+        after=_NUMBER,
+        limit=_NUMBER,
+        newest=one_of("true", "false"),
+        principal=TEXT,
+        actor=TEXT,
+        target=TEXT,
+        action=TEXT,
+        decision=one_of("allow", "deny"),
+    ),
+    "GET /checkpoint": _read("The signed checkpoint", Answer("A signed note.", TEXT, "text/plain")),
+    "GET /proofs/inclusion": _read(
+        "That a row is in the log",
+        Answer("The proof.", record(seq=WHOLE, size=WHOLE, root=TEXT, proof=listed(TEXT))),
+        "seq",
+        seq=_NUMBER,
+    ),
+    "GET /proofs/consistency": _read(
+        "That the log only grew",
+        Answer("The proof.", record(**{"from": WHOLE}, to=WHOLE, proof=listed(TEXT))),
+        "from",
+        "to",
+        **{"from": _NUMBER},
+        to=_NUMBER,
+    ),
+    "GET /export": _read("The whole log", Answer("One event a line.", TEXT, "application/jsonl")),
+    "GET /key": Operation(summary="Who seals", answers={200: Answer("This one.", record(origin=TEXT, did=TEXT))}),
+    "GET /livez": Operation(summary="Is it alive?", answers={200: Answer("It is.", record(status={"const": "ok"}))}),
+    "GET /readyz": Operation(
+        summary="Is it ready?", answers={200: Answer("It is.", record(status={"const": "ok"}, size=WHOLE))}
+    ),
+}
