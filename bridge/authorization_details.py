@@ -6,6 +6,7 @@ and where neither is within the other nothing of it is left.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -32,6 +33,11 @@ MAX_ENTRIES: Final = 16
 MAX_TOOLS: Final = 64  # tools of all entries together; each is compared with all that is held of it
 MAX_DEPTH: Final = 10  # levels of its JSON
 MAX_WORDS: Final = 300  # characters of the words for one tool
+
+# The words of people for kinds of constraints and their members; what has none is told as it stands.
+_PLAIN: Final = ("exact", "range", "one_of", "prefix")
+_KINDS: Final = {"wildcard": "anything", "not_one_of": "anything but", **dict.fromkeys(_PLAIN, "")}
+_MEMBERS: Final = {"value": "exactly", "min": "at least", "max": "at most", "values": "", "prefix": "begins with"}
 
 Details = tuple[Capability, ...]
 
@@ -93,6 +99,15 @@ def narrowed(grant: Grant, details: Details | None) -> Grant:
     return replace(grant, scopes=scopes, authority=replace(grant.authority, capabilities=kept), is_detailed=True)
 
 
+def settled(grant: Grant) -> Grant:
+    """Return a grant whose details name the tools of its scopes alone: what rules took away is no granted detail."""
+    if not grant.is_detailed:
+        return grant
+    parts = (one for whole in grant.authority.capabilities for _, one in _singles(whole))
+    kept = _joined(one for one in parts if scopes_of([one]) <= grant.scopes)
+    return replace(grant, authority=replace(grant.authority, capabilities=kept))
+
+
 def meet(held: Iterable[Capability], wanted: Iterable[Capability]) -> Details:
     """Return what both sides cover, one tool each; a part is covered by one of `held` and by one of `wanted`."""
     asked: dict[str, list[Capability]] = {}
@@ -131,7 +146,7 @@ def in_words(details: Details | None) -> tuple[tuple[str, str], ...]:
     """Return each tool that has conditions, with these in words for people."""
     lines = []
     for tool, one in (pair for whole in details or () for pair in _singles(whole)):
-        conditions = [f"{name}: {_words(constraint)}" for name, constraint in sorted(one.tools[tool].items())]
+        conditions = [f"{json.dumps(name)[1:-1]}: {_words(rule)}" for name, rule in sorted(one.tools[tool].items())]
         if one.limits is not None:
             conditions += [f"{name} {value}" for name, value in one.limits.to_json().items()]
         if conditions:
@@ -179,4 +194,12 @@ def _stricter(mine: Limits | None, theirs: Limits | None) -> Limits | None:
 
 
 def _words(constraint: Constraint) -> str:
-    return " ".join(f"{name} {value}" for name, value in constraint.to_json().items())
+    source = {name: value for name, value in constraint.to_json().items() if name != "constraint_type"}
+    if constraint.clauses:
+        return f" {'and' if constraint.kind == 'all' else 'or'} ".join(f"({_words(one)})" for one in constraint.clauses)
+    said = ", ".join(f"{_MEMBERS.get(name, name)} {_value(value)}" for name, value in source.items())
+    return f"{_KINDS.get(constraint.kind, constraint.kind)} {said}".strip()
+
+
+def _value(value: object) -> str:
+    return " or ".join(_value(one) for one in value) if isinstance(value, list) else json.dumps(value)

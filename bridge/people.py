@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from bridge.adapters.upstream_http import UpstreamHTTP
 from bridge.api.browser import Browser
 from bridge.api.sign_in import Doors
 from bridge.api.upstream import CALLBACK
@@ -42,6 +41,8 @@ def upstream_of(
     """
     if settings.upstream_issuer is None or settings.upstream_client_id is None:
         return None
+    from bridge.adapters.upstream_http import UpstreamHTTP
+
     allow_loopback = is_loopback(settings.bridge_url)
     if not is_endpoint(settings.upstream_issuer, allow_loopback=allow_loopback):
         raise Misconfigured("upstream_issuer is no https URL")

@@ -133,8 +133,16 @@ def facts_of(grant: Grant, user: User | None, *, now: datetime) -> Facts:
         agent=everyone[0] if everyone else None,
         actors=everyone[1:],
         client=grant.client_id,
-        **_of_terms(combination_of(grant).terms),
+        **_of_terms(_narrowed(grant)),
     )
+
+
+def _narrowed(grant: Grant) -> Terms:
+    """Return the terms of a grant, with what authorization details left of it: they are no term of their own."""
+    combination = combination_of(grant)
+    if grant.scopes == combination.granted:
+        return combination.terms
+    return replace(combination.terms, limits={**combination.terms.limits, "authorization details": grant.scopes})
 
 
 def combination_of(grant: Grant) -> Combination:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx2
 
 from did_agent.client.auth import PresentationAuth, TokenAuth
+from did_agent.client.backchannel import PersonElsewhere
 from did_agent.client.bridge import BridgeClient
 from did_agent.client.certificate import ClientCertificate
 from did_agent.client.dpop import DPoPSigner
@@ -132,6 +133,29 @@ class Agent:
             redirect_uri=redirect_uri,
             presentation=presentation,
             resource=resource,
+        )
+
+    async def ask_person(
+        self,
+        person: str,
+        *,
+        bridge: str,
+        resource: str,
+        message: str | None = None,
+        scope: str | None = None,
+        details: Sequence[Mapping[str, Any]] | None = None,
+        seconds: int | None = None,
+        dpop: DPoPSigner | None = None,
+    ) -> str:
+        """Ask a person who is elsewhere, wait for the answer, and return the token for acting for them.
+
+        They find the question on their account page at the bridge, with `message` as this agent's words.
+
+        Raises: ConsentDenied, RequestExpired, ServerRefused, PeerUnavailable.
+        """
+        asking = PersonElsewhere(bridge, self._key, dpop=dpop, clock=self._clock)
+        return await asking.ask(
+            person, resource=resource, message=message, scope=scope, details=details, seconds=seconds
         )
 
     def auth(

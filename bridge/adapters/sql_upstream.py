@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Table, delete, insert, update
 
 from bridge.adapters.rows import Rows
 from bridge.adapters.tables import _key, _text, _time, metadata, users
 from bridge.model import User
-from bridge.model.upstream import PendingLogin
+from bridge.model.upstream import LOGIN_SECONDS, PendingLogin
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
 
@@ -29,7 +29,10 @@ class UpstreamRows(Rows):
     """Implements `bridge.ports.upstream.UpstreamLogins`."""
 
     async def add_pending_login(self, pending: PendingLogin) -> None:
-        values = {name: getattr(pending, name) for name in PendingLogin.__slots__}
+        # Anybody can begin a login: what was given up goes when the next one begins.
+        begun = numeric_date(pending.expires) - LOGIN_SECONDS
+        await self._do.execute(delete(pending_logins).where(pending_logins.c.expires < begun - LOGIN_SECONDS))
+        values: dict[str, Any] = {name: getattr(pending, name) for name in PendingLogin.__slots__}
         values["expires"] = numeric_date(pending.expires)
         await self._do.execute(insert(pending_logins).values(values))
 

@@ -54,9 +54,11 @@ _TOKEN_REQUEST: Final = _form(
     actor_token=TEXT,
     actor_token_type=one_of(*ACTOR_TYPES),
     requested_token_type=TEXT,
+    authorization_details=TEXT,
     **_NAMED,
 )
 _TOKEN: Final = record(
+    "authorization_details",
     "issued_token_type",
     "refresh_token",
     access_token=TEXT,
@@ -65,6 +67,7 @@ _TOKEN: Final = record(
     scope=TEXT,
     issued_token_type=TEXT,
     refresh_token=TEXT,
+    authorization_details=listed(ANY),
 )
 _QUESTION: Final[dict[str, Schema]] = {
     "response_type": TEXT,
@@ -77,6 +80,7 @@ _QUESTION: Final[dict[str, Schema]] = {
     "resource": TEXT,
     "requested_actor": TEXT,
     "dpop_jkt": TEXT,
+    "authorization_details": TEXT,
     "prompt": TEXT,
     "request_uri": TEXT,
 }

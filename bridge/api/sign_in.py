@@ -46,10 +46,16 @@ class Doors:
         )
 
     async def enter(self, request: Request, form: Parameters) -> SignIn:
-        """Return what comes of a form of the login page.
+        """Return what comes of a form of the login page; who gets in leaves the session they had.
 
         Raises: MissingParameter, Unavailable.
         """
+        entered = await self._enter(request, form)
+        if entered.cookie is not None:
+            await self.sessions.sign_out(self.browser.cookie(request))
+        return entered
+
+    async def _enter(self, request: Request, form: Parameters) -> SignIn:
         answer = form.get("passkey")
         if answer is not None and self.passkeys is not None:
             cookie = self.browser.cookie(request)

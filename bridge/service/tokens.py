@@ -111,9 +111,9 @@ class Tokens:
         attempt.details = authorization_details.parse(request.get("authorization_details"))
         attempt.request = authorization_details.with_location(request)
         attempt.scopes = _at_resource(parse_scope(request.get("scope")))
-        grant = await handler.judge(attempt, client)
+        grant = authorization_details.narrowed(await handler.judge(attempt, client), attempt.details)
         grant, attempt.told = policy.judge(attempt.policy, grant, user=attempt.user, now=attempt.now)
-        return replace(authorization_details.narrowed(grant, attempt.details), confirmation=attempt.confirmation)
+        return replace(authorization_details.settled(grant), confirmation=attempt.confirmation)
 
     def _prove_sender(self, attempt: Attempt) -> None:
         def require(nonce: str | None) -> None:

@@ -88,6 +88,36 @@ _change("resume", "Let a suspended agent act again.")
 _change("retire", "End an agent, for good.")
 
 
+@agent.command()
+@click.argument("name")
+@click.argument("person")
+@click.option("--resource", required=True, help="Where the agent wants to act for them.")
+@click.option("--message", help="What the agent says; shown to the person as its words.")
+@click.option("--tool", "tools", multiple=True, help="A tool it asks for; without any, all it may use.")
+@click.option("--wait", type=click.IntRange(1, 600), help="Seconds in which the person must answer.")
+@json_option
+@click.pass_obj
+def ask(  # options of one command
+    at: Deployment,
+    *,
+    name: str,
+    person: str,
+    resource: str,
+    message: str | None,
+    tools: tuple[str, ...],
+    wait: int | None,
+    as_json: bool,
+) -> None:
+    """Ask PERSON, on their account page, to let an agent of the wallet here act for them; print its token."""
+    held = Agent.load(name, path=at.wallet.path)
+    scope = " ".join(f"tool:{tool}" for tool in tools) or None
+    asking = held.ask_person(
+        person, bridge=at.urls.bridge_url, resource=resource, message=message, scope=scope, seconds=wait
+    )
+    token = asyncio.run(asking)
+    emit({"access_token": token}, as_json=as_json, text=token)
+
+
 async def find_agent(at: Deployment, name: str) -> dict[str, Any]:
     """Return an agent by name, id or DID.
 

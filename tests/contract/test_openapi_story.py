@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -206,6 +207,9 @@ def tokens_at_the_bridge(story: Story, credential: dict[str, Any]) -> None:
     bridge.send("GET", "/.well-known/authzen-configuration", 200)
     own = {"grant_type": "client_credentials", "resource": RESOURCE}
     bridge.form("/token", 200, **own, **story.proof())
+    details = [{"type": "attenuating_agent_token", "locations": [RESOURCE], "tools": CAPABILITY["tools"]}]
+    told = bridge.form("/token", 200, **own, authorization_details=json.dumps(details), **story.proof()).json()
+    assert told["authorization_details"]
     challenge = bridge.send("POST", "/challenge", 200).json()["c_nonce"]
     vp = present_jwt([credential], key=story.key, audience=url, now=START, nonce=challenge)
     shown = {"grant_type": EXCHANGE, "subject_token": vp, "subject_token_type": VP, "resource": RESOURCE}

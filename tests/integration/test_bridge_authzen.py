@@ -152,9 +152,8 @@ async def test_only_operators_parties_and_resource_servers_ask(w: World) -> None
 
 
 @pytest.mark.req("LIM-01", "WEB-03")
-@pytest.mark.parametrize(
-    "spoiled",
-    [
+async def test_a_question_is_read_strictly(w: World) -> None:
+    spoiled: list[dict[str, Any]] = [
         {"subject": None},
         {"subject": {"type": "robot", "id": "x"}},
         {"subject": {"type": "user", "id": ""}},
@@ -164,11 +163,11 @@ async def test_only_operators_parties_and_resource_servers_ask(w: World) -> None
         {"context": {"actors": ["did:key:z"] * 9}},
         {"more": 1},
         {"evaluations": [{}] * 33},
-    ],
-)
-async def test_a_question_is_read_strictly(w: World, spoiled: dict[str, Any]) -> None:
-    answer = await ask(w, {**question(), **spoiled}, "evaluations")
-    assert answer.status_code == 400, answer.text
+    ]
+    assert (await ask(w, question(), "evaluations")).status_code == 200
+    for changes in spoiled:
+        answer = await ask(w, {**question(), **changes}, "evaluations")
+        assert answer.status_code == 400, f"{changes}: {answer.text}"
 
 
 @pytest.mark.req("POL-02")

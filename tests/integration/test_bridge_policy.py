@@ -333,3 +333,17 @@ async def test_what_was_recorded_is_enough_to_decide_it_again(w: World) -> None:
     never = Cedar().compile("permit(principal, action, resource) when {false};")
     nothing = replay(activate(parse_policy({}), version=2, rules=never), issued)
     assert len(nothing.changes) == 8
+
+
+@pytest.mark.req("DEL-05")
+async def test_authorization_details_narrow_a_union_too_and_are_recorded(w: World) -> None:
+    agent = w.agent("orders", "list_menu", "update_stock")
+    await publish_union(w)
+    code, verifier = await code_for(w, agent, scope="tool:list_menu tool:update_stock tool:create_order")
+    wanted = [{"type": "attenuating_agent_token", "locations": [RESOURCE], "tools": {"update_stock": {}}}]
+    answer = await redeem(w, agent, code, verifier, authorization_details=json.dumps(wanted))
+    assert scopes(answer) == "tool:update_stock"
+    said = await last_event(w)
+    assert json.loads(said["details"]["facts"])["limits"]["authorization details"] == ["update_stock"]
+    active = activate(parse_policy(at("union")), version=1)
+    assert replay(active, [said]).changes == ()

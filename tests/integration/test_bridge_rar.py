@@ -8,17 +8,15 @@ from typing import Any
 import httpx2
 import pytest
 
+from did_agent.credential.capability import parse_bare_capability
 from did_agent.keys.jwk import parse_public_jwk
 from did_agent.policy.admission import caller_from_token
 from did_agent.policy.decide import Call, decide
 from did_agent.tokens.access_token import verify_access_token
 from tests.fakes.asking import answer, asked, poll, questions
-from tests.fakes.bridge_clients import asked as client_asks
-from tests.fakes.bridge_clients import open_to_clients, register
-from tests.fakes.bridge_policy import publish
+from tests.fakes.bridge_policy import PERMIT, approve, at, publish
 from tests.fakes.bridge_world import (
     OTHER_RESOURCE,
-    REDIRECT,
     RESOURCE,
     Actor,
     Browser,
@@ -26,7 +24,7 @@ from tests.fakes.bridge_world import (
     answered,
     capability,
     claims_of,
-    code_for,
+    form_of,
     question,
     redeem,
     w,
@@ -89,7 +87,8 @@ async def test_what_is_granted_is_within_both_sides(w: World) -> None:
         ({"list_menu": {"day": ANY}, "delete_order": {}}, {"list_menu": {"day": ANY}}),
         ({"create_order": {"amount": {"constraint_type": "exact", "value": 2}}}, {"create_order": {"amount": {"constraint_type": "exact", "value": 2}}}),
     ):  # fmt: skip
-        answer = await w.client_credentials(agent.key, authorization_details=details(wanted))  # the location is the resource
+        # The location of the details is the resource.
+        answer = await w.client_credentials(agent.key, authorization_details=details(wanted))
         assert granted(answer) == expected, wanted
 
 
@@ -122,7 +121,7 @@ async def test_what_cannot_be_read_is_refused(w: World) -> None:
     for _ in range(9):
         deep = {"constraint_type": "all", "constraints": [deep]}
     for wanted in (
-        "", "no json", "{}", "[]", "null", "[1]", json.dumps(fine), json.dumps([fine] * 17),
+        "no json", "{}", "[]", "null", "[1]", json.dumps(fine), json.dumps([fine] * 17),
         json.dumps([{**fine, "type": "payment_initiation"}]),
         json.dumps([fine, {**fine, "type": "openid_credential"}]),
         json.dumps([{name: value for name, value in fine.items() if name != "type"}]),
@@ -139,8 +138,6 @@ async def test_what_cannot_be_read_is_refused(w: World) -> None:
         '[{"type":"attenuating_agent_token","type":"x","locations":["' + RESOURCE + '"],"tools":{"list_menu":{}}}]',
         json.dumps([fine]) + " " * 16_384,
     ):  # fmt: skip
-        if not wanted:
-            continue
         answer = await w.client_credentials(agent.key, resource=RESOURCE, authorization_details=wanted)
         assert (answer.status_code, error_of(answer)) == (400, "invalid_authorization_details"), wanted[:80]
     other = await w.client_credentials(agent.key, resource=RESOURCE, authorization_details=json.dumps([elsewhere]))
@@ -148,11 +145,26 @@ async def test_what_cannot_be_read_is_refused(w: World) -> None:
     assert granted(await w.client_credentials(agent.key, authorization_details=json.dumps([fine] * 16)))
 
 
+@pytest.mark.req("DEL-05")
+@pytest.mark.parametrize("mode", ["intersection", "subset", "union"])
+async def test_policy_has_the_last_word_on_details_too(w: World, mode: str) -> None:
+    agent, browser = shopper(w), Browser(w)
+    rules = PERMIT + '@id("no-orders") forbid(principal, action == Action::"create_order", resource);'
+    policy = at(mode, rules=rules)
+    if mode == "union":
+        await approve(w, policy)
+        await approve(w, policy, w.colleague)
+    await publish(w, policy)
+    auth_req_id = await asked(w, agent)
+    (path,) = await questions(browser)
+    await answer(browser, path)
+    wanted = details({"create_order": {}, "list_menu": {}, "delete_order": {}})
+    assert granted(await poll(w, agent, auth_req_id, authorization_details=wanted)) == {"list_menu": {}}
+
+
 async def test_limits_are_never_dropped(w: World) -> None:
     agent = w.enrol("limited")
     held = {"resource": [RESOURCE], "tools": {"list_menu": {}}, "limits": {"maxCalls": 9, "windowSeconds": 60}}
-    from did_agent.credential.capability import parse_bare_capability
-
     w.grant(agent, parse_bare_capability(held))
     for limits, expected in (
         (None, {"maxCalls": 9, "windowSeconds": 60}),
@@ -177,7 +189,9 @@ async def test_token_exchange_and_jwt_bearer_narrow_and_the_next_hop_never_widen
     taker = w.enrol("taker")
     child = w.hand_on(agent.held[0], agent, taker, "list_menu")
     wide = details({"list_menu": {}, "create_order": {}})
-    hop = await w.next_hop(first.json()["access_token"], await w.vp(taker, child, agent.held[0]), authorization_details=wide)
+    hop = await w.next_hop(
+        first.json()["access_token"], await w.vp(taker, child, agent.held[0]), authorization_details=wide
+    )
     assert error_of(hop) in ("invalid_scope", "invalid_authorization_details")
     whole = (await w.exchange(await w.vp(agent))).json()["access_token"]
     hop = await w.next_hop(whole, await w.vp(taker, child, agent.held[0]), authorization_details=wide)
@@ -189,7 +203,9 @@ async def test_token_exchange_and_jwt_bearer_narrow_and_the_next_hop_never_widen
 async def test_a_person_sees_the_conditions_and_nothing_goes_beyond_them(w: World, pushed: bool) -> None:
     agent, browser = shopper(w), Browser(w)
     wanted = details({"create_order": {"amount": AT_MOST_3}, "delete_order": {}})
-    asking = question(agent, authorization_details=wanted, scope="tool:create_order tool:list_menu offline_access", resource=None)
+    asking = question(
+        agent, authorization_details=wanted, scope="tool:create_order tool:list_menu offline_access", resource=None
+    )
     path = asking.path
     if pushed:
         answer = await w.post("/par", {**asking.parameters, **w.assertion(agent.key)})
@@ -197,11 +213,8 @@ async def test_a_person_sees_the_conditions_and_nothing_goes_beyond_them(w: Worl
         path = f"/authorize?client_id={agent.did}&request_uri={answer.json()['request_uri']}"
     page = (await browser.login(path)).text
     assert "may create_order" in page
-    assert "constraint_type range max 3" in page.replace("amount: ", "")
+    assert "amount: at most 3" in page
     assert "may list_menu" not in page  # scope and details bind both
-    code = (await browser.consent(path, offline=True))["code"] if False else None
-    from tests.fakes.bridge_world import form_of
-
     form = form_of(page)
     ticks = [("scope_item", "tool:create_order"), ("offline", "yes"), ("decision", "allow")]
     code = answered(await browser.submit(path, [*form.fields.items(), *ticks]))["code"]
@@ -212,10 +225,14 @@ async def test_a_person_sees_the_conditions_and_nothing_goes_beyond_them(w: Worl
     # A refresh narrows further, and never widens again.
     refreshing = {"grant_type": "refresh_token", "refresh_token": redeemed.json()["refresh_token"]}
     two = {"constraint_type": "exact", "value": 2}
-    narrow = await w.token({**refreshing, **w.assertion(agent.key), "authorization_details": details({"create_order": {"amount": two}})})
+    narrow = await w.token(
+        {**refreshing, **w.assertion(agent.key), "authorization_details": details({"create_order": {"amount": two}})}
+    )
     assert granted(narrow) == {"create_order": {"amount": two}}
     refreshing["refresh_token"] = narrow.json()["refresh_token"]
-    wide = await w.token({**refreshing, **w.assertion(agent.key), "authorization_details": details({"create_order": {}})})
+    wide = await w.token(
+        {**refreshing, **w.assertion(agent.key), "authorization_details": details({"create_order": {}})}
+    )
     assert granted(wide) == {"create_order": {"amount": AT_MOST_3}}
     refreshing["refresh_token"] = wide.json()["refresh_token"]
     plain = await w.token({**refreshing, **w.assertion(agent.key)})
@@ -237,20 +254,26 @@ async def test_the_authorization_endpoint_refuses_by_redirect(w: World) -> None:
 @pytest.mark.req("DEL-05", "OAU-17")
 async def test_a_person_who_is_asked_elsewhere_sees_the_same_conditions(w: World) -> None:
     agent, browser = shopper(w), Browser(w)
-    auth_req_id = await asked(w, agent, resource=None, authorization_details=details({"create_order": {"amount": AT_MOST_3}}))
+    auth_req_id = await asked(
+        w, agent, resource=None, authorization_details=details({"create_order": {"amount": AT_MOST_3}})
+    )
     (path,) = await questions(browser)
     page = (await browser.get(path)).text
-    assert "amount" in page
+    assert "amount: at most 3" in page
     assert "may list_menu" not in page
     await answer(browser, path)
     wide = details({"create_order": {}, "list_menu": {}})
-    assert granted(await poll(w, agent, auth_req_id, authorization_details=wide)) == {"create_order": {"amount": AT_MOST_3}}
+    assert granted(await poll(w, agent, auth_req_id, authorization_details=wide)) == {
+        "create_order": {"amount": AT_MOST_3}
+    }
 
 
 @pytest.mark.req("DEL-05")
 async def test_the_guard_holds_calls_to_the_arguments_in_the_token(w: World) -> None:
     agent = shopper(w)
-    answer = await w.client_credentials(agent.key, authorization_details=details({"create_order": {"amount": AT_MOST_3}}))
+    answer = await w.client_credentials(
+        agent.key, authorization_details=details({"create_order": {"amount": AT_MOST_3}})
+    )
     keys = {key["kid"]: parse_public_jwk(key) for key in (await w.http.get("/.well-known/jwks.json")).json()["keys"]}
     token = verify_access_token(
         answer.json()["access_token"],
