@@ -49,7 +49,7 @@ def upstream_of(
     provider = Upstream(
         issuer=settings.upstream_issuer,
         client_id=settings.upstream_client_id,
-        client_secret=settings.upstream_secret,
+        client_secret=_secret(settings),
         groups_claim=settings.upstream_groups_claim,
         redirect_uri=f"{settings.bridge_url}{CALLBACK}",
     )
@@ -62,6 +62,13 @@ def upstream_of(
         key=derived(b"upstream logins"),
         clock=sessions.clock,
     )
+
+
+def _secret(settings: BridgeSettings) -> str:
+    try:
+        return settings.upstream_secret
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"upstream_client_secret_file cannot be read: {type(error).__name__}") from error
 
 
 def _passkeys(settings: BridgeSettings, sessions: Sessions, *, key: bytes) -> OwnPasskeys | None:

@@ -43,7 +43,7 @@ class BridgeSettings(BaseSettings):
     registration_token: SecretStr | None = None  # the initial access token they then need; none: anybody may
     registrations_per_day: int = Field(default=20, ge=1, le=1_000)  # from one address
     client_ca: Path | None = None  # PEM; who vouches for clients by `tls_client_auth`
-    tls_proxies: tuple[str, ...] = ()  # addresses or networks whose `Client-Cert` header is believed (RFC 9440)
+    tls_proxies: tuple[str, ...] = ()  # addresses or networks whose `Client-Cert` (RFC 9440) and X-Forwarded-For count
 
     @field_validator("mtls_url")
     @classmethod

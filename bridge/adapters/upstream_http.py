@@ -112,7 +112,7 @@ class UpstreamHTTP:
         key = await self._key(metadata, algorithm, kid)
         try:
             payload = jws.deserialize_compact(id_token, import_key(key), algorithms=[algorithm]).payload
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, KeyError) as error:
             raise BadSignature(f"the ID token's signature: {type(error).__name__}") from error
         return parse_object(payload, max_bytes=MAX_ID_TOKEN)
 
