@@ -68,7 +68,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.run
 
 # Pins and hashes without addresses.  Needs `uv` on the PATH.
 lock:
-	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra server --extra postgres --extra mcp requirements/build.in pyproject.toml -o requirements/run.txt
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra server --extra postgres --extra mcp --extra policy requirements/build.in pyproject.toml -o requirements/run.txt
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --all-extras -c requirements/run.txt requirements/build.in pyproject.toml -o requirements/dev.txt
 
 clean:

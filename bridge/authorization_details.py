@@ -35,9 +35,18 @@ MAX_DEPTH: Final = 10  # levels of its JSON
 MAX_WORDS: Final = 300  # characters of the words for one tool
 
 # The words of people for kinds of constraints and their members; what has none is told as it stands.
-_PLAIN: Final = ("exact", "range", "one_of", "prefix")
-_KINDS: Final = {"wildcard": "anything", "not_one_of": "anything but", **dict.fromkeys(_PLAIN, "")}
-_MEMBERS: Final = {"value": "exactly", "min": "at least", "max": "at most", "values": "", "prefix": "begins with"}
+_KINDS: Final = {
+    "exact": "exactly",
+    "range": "",
+    "one_of": "",
+    "prefix": "",
+    "wildcard": "anything",
+    "not_one_of": "anything but",
+    "subset": "only of",
+    "max_length": "of length at most",
+}
+_UNSAID: Final = ("value", "values", "excluded", "required", "allowed")
+_MEMBERS: Final = {"min": "at least", "max": "at most", "prefix": "begins with", **dict.fromkeys(_UNSAID, "")}
 
 Details = tuple[Capability, ...]
 
@@ -197,9 +206,11 @@ def _words(constraint: Constraint) -> str:
     source = {name: value for name, value in constraint.to_json().items() if name != "constraint_type"}
     if constraint.clauses:
         return f" {'and' if constraint.kind == 'all' else 'or'} ".join(f"({_words(one)})" for one in constraint.clauses)
-    said = ", ".join(f"{_MEMBERS.get(name, name)} {_value(value)}" for name, value in source.items())
+    said = ", ".join(f"{_MEMBERS.get(name, name)} {_value(value)}".strip() for name, value in source.items())
     return f"{_KINDS.get(constraint.kind, constraint.kind)} {said}".strip()
 
 
 def _value(value: object) -> str:
-    return " or ".join(_value(one) for one in value) if isinstance(value, list) else json.dumps(value)
+    if isinstance(value, list):
+        return " or ".join(_value(one) for one in value) or "nothing"
+    return json.dumps(value)
