@@ -11,16 +11,14 @@ from bridge.model.backchannel import MAX_OPEN_PER_PERSON
 from did_agent.client.dpop import DPoPSigner
 from did_agent.keys.ed25519 import SigningKey
 from tests.fakes.asking import CIBA, answer, answered, ask, asked, poll, polling, questions
-from tests.fakes.bridge_clients import register
+from tests.fakes.bridge_clients import basic, register
 from tests.fakes.bridge_policy import publish
 from tests.fakes.bridge_world import (
     OTHER_RESOURCE,
-    PASSWORD,
     RESOURCE,
     Actor,
     Browser,
     World,
-    capability,
     claims_of,
     form_of,
     w,
@@ -293,6 +291,24 @@ async def test_who_is_no_active_agent_asks_nobody_and_it_is_recorded(w: World) -
     assert error_of(await ask(w, agent, **assertion)) == "invalid_client"  # spent
     reasons = [event["reason"] for event in await w.events() if event["action"] == "consent.ask"]
     assert reasons == ["agent_not_active", "unknown_agent", "allowed", "client_not_authenticated"]
+
+
+async def test_a_client_that_acts_for_an_agent_asks_for_it_and_others_do_not(w: World) -> None:
+    agent, browser = w.agent("orders", "list_menu"), Browser(w)
+    secret = await register(w, "portal", auth_method="client_secret_basic", agent=agent.did)
+    plain = await register(w, "plain", auth_method="client_secret_basic")
+    form = {"login_hint": "smith", "resource": RESOURCE}
+    refused = await w.post("/bc-authorize", form, **basic("plain", plain))
+    assert (refused.status_code, error_of(refused)) == (400, "unauthorized_client")
+    assert error_of(await w.post("/bc-authorize", {**form, "client_id": "portal"})) == "invalid_client"
+    started = await w.post("/bc-authorize", form, **basic("portal", secret))
+    (path,) = await questions(browser)
+    assert "portal" in (await browser.get(path)).text.lower()
+    await answer(browser, path)
+    polled = {"grant_type": CIBA, "auth_req_id": started.json()["auth_req_id"]}
+    assert error_of(await w.token({**polled, **w.assertion(agent.key)})) == "invalid_grant"  # its agent, not itself
+    claims = claims_of((await w.post("/token", polled, **basic("portal", secret))).json()["access_token"])
+    assert (claims["client_id"], claims["sub"], claims["act"]["sub"]) == ("portal", "smith", agent.did)
 
 
 async def test_what_the_agent_says_stays_text(w: World) -> None:

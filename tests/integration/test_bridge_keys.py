@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import stat
 from collections.abc import AsyncIterator, Mapping
@@ -13,18 +15,22 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from bridge.adapters.keystore import FILE, AgeKeystore
 from bridge.adapters.sql_keys import signing_keys
 from bridge.app import create_app
 from bridge.keyring import JWKS_MAX_AGE, LINGER, PUBLISH_BEFORE
 from bridge.settings import BridgeSettings
+from did_agent.adapters.keystore import load_key, load_or_create_key
 from did_agent.adapters.party import listen, serving
 from did_agent.adapters.sql import open_database
-from did_agent.errors import KeysUnavailable, Misconfigured, WrongKey
-from did_agent.keys.jwk import parse_public_jwk, public_jwk
+from did_agent.encoding import base64url
+from did_agent.errors import KeysUnavailable, Misconfigured, WrongAlgorithm, WrongKey
+from did_agent.keys import rsa
+from did_agent.keys.jwk import parse_public_jwk, public_jwk, thumbprint
 from did_agent.proof.jose import parse_compact, verify_signature
-from tests.fakes.bridge_world import RESOURCE, TOOLS, Actor, World, w
+from tests.fakes.bridge_world import RESOURCE, TOOLS, Actor, World, cheap_passwords, w, world
 
 __all__ = ["w"]
 Keys = Mapping[str, Any]  # JWKs by kid
@@ -228,3 +234,58 @@ def test_a_keystore_opens_for_its_own_identity_and_passphrase_alone(tmp_path: Pa
     (tmp_path / "a" / FILE).chmod(0o644)
     with pytest.raises(Misconfigured, match="readable by others"):
         AgeKeystore.at(tmp_path / "a", passphrase=None)
+
+
+@pytest.mark.req("KEY-01")
+async def test_a_new_deployment_never_has_a_signing_key_in_clear(w: World) -> None:
+    (kid,) = await published(w.http)
+    files = {path.name: load_key(path) for path in (w.data / "keys").glob("*.jwk")}
+    assert files.keys() == {"bridge.jwk", "bridge-secret.jwk"}
+    assert kid not in {thumbprint(key.public) for key in files.values()}
+
+
+@pytest.mark.req("KEY-01", "KEY-02")
+async def test_a_deployment_from_before_the_ring_keeps_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap_passwords(monkeypatch)
+    older = load_or_create_key(tmp_path / "keys" / "bridge-token.jwk")
+    for _ in range(2):  # a second start finds it in the ring
+        async with world(tmp_path) as w:
+            assert list(await published(w.http)) == [thumbprint(older.public)]
+            headers = await w.admin_headers()
+            assert parse_compact(headers["Authorization"].split()[1]).header["kid"] == thumbprint(older.public)
+    assert not (tmp_path / "keys" / "bridge-secret.jwk").exists()
+
+
+@pytest.mark.req("KEY-01")
+def test_a_passphrase_may_lie_in_a_file_and_is_never_empty_or_there_twice(tmp_path: Path) -> None:
+    file, empty = tmp_path / "phrase", tmp_path / "empty"
+    file.write_text("correct horse\n")
+    empty.write_text("\n")
+    assert BridgeSettings().keystore_secret is None
+    assert BridgeSettings(keystore_passphrase_file=file).keystore_secret == "correct horse"
+    assert BridgeSettings(pkcs11_pin_file=file).pkcs11_secret == "correct horse"
+    assert BridgeSettings(keystore_passphrase=SecretStr("given")).keystore_secret == "given"
+    for wrong in (
+        BridgeSettings(keystore_passphrase=SecretStr("given"), keystore_passphrase_file=file),
+        BridgeSettings(keystore_passphrase=SecretStr("")),
+        BridgeSettings(keystore_passphrase_file=empty),
+        BridgeSettings(keystore_passphrase_file=tmp_path / "absent"),
+    ):
+        with pytest.raises(Misconfigured):
+            assert wrong.keystore_secret
+
+
+@pytest.mark.req("TOK-01")
+def test_the_public_half_is_no_secret_to_sign_with() -> None:
+    key = rsa.SigningKey.generate()
+    head, body = (base64url.encode(part) for part in (b'{"alg":"HS256","typ":"at+jwt"}', b"{}"))
+    forged = hmac.digest(key.public.raw, f"{head}.{body}".encode(), hashlib.sha256)
+    with pytest.raises(WrongAlgorithm):
+        verify_signature(parse_compact(f"{head}.{body}.{base64url.encode(forged)}"), key.public)
+    # Nor does one key's algorithm name another key's signature.
+    for name in ("EdDSA", "ES256", "PS256", "none"):
+        signed = base64url.encode(f'{{"alg":"{name}"}}'.encode()) + ".e30"
+        with pytest.raises(WrongAlgorithm):
+            verify_signature(parse_compact(f"{signed}.{base64url.encode(key.sign(signed.encode()))}"), key.public)
+    signed = base64url.encode(b'{"alg":"RS256"}') + ".e30"
+    verify_signature(parse_compact(f"{signed}.{base64url.encode(key.sign(signed.encode()))}"), key.public)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from did_agent.adapters.keystore import load_key
+from did_agent.adapters.keystore import load_key, load_or_create_key
 from did_agent.credential.capability import scopes_of
 from did_agent.did.key import did_key
 from did_agent.errors import DidAgentError, Misconfigured, NotEvidenced, Revoked
@@ -109,6 +109,7 @@ class Stage:
 @pytest.fixture
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     cheap_passwords(monkeypatch)
+    load_or_create_key(tmp_path / "keys" / "bridge-token.jwk")  # where an older deployment had it; this one is stolen
     async with world(tmp_path) as w, AsyncExitStack() as stack:
         await w.put_resource()
         await w.put_user("smith", "list_menu", "create_order")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -128,3 +129,11 @@ def test_every_small_order_point_is_refused() -> None:
             with pytest.raises(BadKey):
                 PublicKey.from_bytes(encoding)
     assert PublicKey.from_bytes(PUBLIC).raw == PUBLIC
+
+
+@pytest.mark.req("KEY-06")
+def test_a_private_key_shows_nothing() -> None:
+    assert repr(KEY) == "SigningKey(…)"
+    assert SEED.hex() not in f"{KEY!r} {KEY!s}"
+    with pytest.raises(TypeError):
+        pickle.dumps(KEY)
