@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -76,7 +77,7 @@ from bridge.service.tokens import OfferedGrant, Tokens
 from bridge.settings import BridgeSettings
 from did_agent.adapters.cedar import Cedar
 from did_agent.adapters.http import GuardedFetcher, is_loopback
-from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.keystore import load_key, load_or_create_key
 from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
 from did_agent.adapters.sql import open_database
@@ -101,7 +102,7 @@ def party() -> Any:
 
 def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     """Return the hardened ASGI app; its lifespan makes the schema and runs the delivery of audit events."""
-    key, secret = (load_or_create_key(settings.data / "keys" / name) for name in ("bridge.jwk", "bridge-token.jwk"))
+    key, first, secret = _own_keys(settings.data / "keys")
     trust = load_trust(settings.data / "trust.json")
     trusted = TrustedIssuers.of(*trust.issuers)
     engine = open_database(settings.database)
@@ -181,7 +182,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await store.prepare(_built_in(settings), now=clock())
-        await ring.prepare(lambda: secret)  # the key that signed before there was a ring
+        await ring.prepare(first)
         tasks = [asyncio.create_task(work) for work in (delivery.run(), ring.run(), _forget(store, clock))]
         try:
             yield
@@ -286,17 +287,28 @@ async def _forget(store: SQLStore, clock: Clock) -> None:
 
 def _providers(settings: BridgeSettings) -> list[KeyProvider]:
     """Return where signing keys are kept: the first makes new ones, the others open what they made before."""
-    phrase = settings.keystore_passphrase
-    age = AgeKeystore.at(settings.data / "keys", passphrase=None if phrase is None else phrase.get_secret_value())
+    age = AgeKeystore.at(settings.data / "keys", passphrase=settings.keystore_secret)
     if settings.pkcs11_module is None:
         return [age]
     from bridge.adapters.pkcs11_keys import PKCS11Keys
 
-    pin = settings.pkcs11_pin
+    pin = settings.pkcs11_secret
     if pin is None:
-        raise Misconfigured("DID_AGENT_PKCS11_PIN is needed beside DID_AGENT_PKCS11_MODULE")
-    module = PKCS11Keys(module=settings.pkcs11_module, token=settings.pkcs11_token, pin=pin.get_secret_value())
+        raise Misconfigured("DID_AGENT_PKCS11_PIN or its _FILE is needed beside DID_AGENT_PKCS11_MODULE")
+    module = PKCS11Keys(module=settings.pkcs11_module, token=settings.pkcs11_token, pin=pin)
     return [module, age]
+
+
+def _own_keys(folder: Path) -> tuple[SigningKey, SigningKey | None, SigningKey]:
+    """Return the key of the bridge's DID, the one that signed tokens before there was a ring, and the root of secrets.
+
+    That older key lies in clear, so no new deployment makes one: its signing keys are sealed from the first (KEY-01).
+    """
+    key, older = load_or_create_key(folder / "bridge.jwk"), folder / "bridge-token.jwk"
+    if older.exists():
+        first = load_key(older)
+        return key, first, first
+    return key, None, load_or_create_key(folder / "bridge-secret.jwk")
 
 
 def _derived(key: SigningKey, purpose: bytes) -> bytes:

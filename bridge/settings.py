@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from did_agent.errors import Misconfigured
+
 
 class BridgeSettings(BaseSettings):
     """Where the bridge keeps its data, and the exact URLs of the deployment: no trailing slash, never normalised."""
@@ -24,9 +26,11 @@ class BridgeSettings(BaseSettings):
     dpop_nonces: bool = False  # whether DPoP proofs must carry a nonce of the bridge
     registry_max_age: float = Field(default=2, ge=0, le=30)  # seconds the register's word on an agent is believed
     keystore_passphrase: SecretStr | None = None  # opens what seals signing keys; none: that is a file of mode 0600
+    keystore_passphrase_file: Path | None = None  # where the passphrase is, instead
     pkcs11_module: str | None = None  # path of a PKCS #11 library; then new signing keys are made in it
     pkcs11_token: str = "did-agent"  # label of the token
     pkcs11_pin: SecretStr | None = None
+    pkcs11_pin_file: Path | None = None  # where the PIN is, instead
     status_max_age: int = Field(default=30, ge=0, le=300)  # seconds a status list is believed after it was fetched
 
     local_accounts: bool = True  # whether people can sign in with a password or a passkey of this bridge
@@ -76,6 +80,16 @@ class BridgeSettings(BaseSettings):
         return "" if self.upstream_client_secret is None else self.upstream_client_secret.get_secret_value()
 
     @property
+    def keystore_secret(self) -> str | None:
+        """The passphrase, given or in its file."""
+        return _secret("KEYSTORE_PASSPHRASE", self.keystore_passphrase, self.keystore_passphrase_file)
+
+    @property
+    def pkcs11_secret(self) -> str | None:
+        """The PIN, given or in its file."""
+        return _secret("PKCS11_PIN", self.pkcs11_pin, self.pkcs11_pin_file)
+
+    @property
     def sees_certificates(self) -> bool:
         """Whether client certificates can come in at all."""
         return self.tls_cert is not None or bool(self.tls_proxies)
@@ -84,3 +98,20 @@ class BridgeSettings(BaseSettings):
     def database(self) -> str:
         """The database URL: the one given, or a SQLite file in the data folder."""
         return self.database_url or f"sqlite:///{self.data.absolute()}/bridge.db"
+
+
+def _secret(name: str, given: SecretStr | None, file: Path | None) -> str | None:
+    """Return a secret that may be set or lie in a file.
+
+    Raises: Misconfigured for both at once, for an empty one, and for a file that cannot be read.
+    """
+    if given is not None and file is not None:
+        raise Misconfigured(f"DID_AGENT_{name} and DID_AGENT_{name}_FILE are both set")
+    try:
+        if file is not None:
+            given = SecretStr(file.read_text(encoding="utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"DID_AGENT_{name}_FILE cannot be read") from error
+    if given is not None and not given:
+        raise Misconfigured(f"DID_AGENT_{name} is empty")
+    return None if given is None else given.get_secret_value()

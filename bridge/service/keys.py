@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,15 +63,11 @@ class Keyring:
         standing = [record for record in self._records if state_at(record, now) in PUBLISHED]
         return [public_jwk(self._public[record.kid], kid=record.kid) for record in standing]
 
-    async def prepare(self, first: Callable[[], SigningKey]) -> None:
-        """Read the ring; a deployment without any keys begins with `first`, or with one of its provider's own."""
+    async def prepare(self, first: SigningKey | None) -> None:
+        """Read the ring; an empty one begins with `first`, which signed before there was a ring, or a fresh key."""
         await self.refresh()
         if not self._records:
-            try:
-                key, sealed = (made := first()), self._provider.seal(made)
-            except StateConflict:
-                key, sealed = self._provider.create(DEFAULT_ALGORITHM)
-            await self._add(self.record(DEFAULT_ALGORITHM, key, sealed))
+            await self._add(self._begin(first))
         self.signer()  # a keystore that cannot be opened is found out now
 
     async def ensure(self, algorithm: SigningAlgorithm) -> None:
@@ -95,7 +92,9 @@ class Keyring:
             for record in records
             if record.kid not in self._public
         }
-        self._records = records
+        self._records, now = records, self._clock()
+        standing = {record.kid for record in records if state_at(record, now) in PUBLISHED}
+        self._keys = {kid: key for kid, key in self._keys.items() if kid in standing}  # what is over is not kept open
         self._looked = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
@@ -122,6 +121,12 @@ class Keyring:
             sealed=sealed,
             activates=self._clock(),
         )
+
+    def _begin(self, first: SigningKey | None) -> SigningKeyRecord:
+        if first is not None:
+            with suppress(StateConflict):  # a module takes no key from outside
+                return self.record(DEFAULT_ALGORITHM, first, self._provider.seal(first))
+        return self.create(DEFAULT_ALGORITHM)
 
     async def _add(self, record: SigningKeyRecord) -> None:
         async with self._store.transaction() as work:
