@@ -85,14 +85,17 @@ class Keyring:
         Raises: StoreUnavailable.
         """
         async with self._store.transaction() as work:
-            records = tuple(await work.signing_keys())
-        # All at once: requests in between see the ring as it was or as it is.
+            records = await work.signing_keys()
+        self.adopt(records)
+
+    def adopt(self, records: Sequence[SigningKeyRecord]) -> None:
+        """Take what was just read, all at once: requests see the ring as it was or as it is."""
         self._public |= {
             record.kid: parse_public_jwk(record.public, rsa_too=True)
             for record in records
             if record.kid not in self._public
         }
-        self._records, now = records, self._clock()
+        self._records, now = tuple(records), self._clock()
         standing = {record.kid for record in records if state_at(record, now) in PUBLISHED}
         self._keys = {kid: key for kid, key in self._keys.items() if kid in standing}  # what is over is not kept open
         self._looked = asyncio.get_running_loop().time()
@@ -191,8 +194,8 @@ class KeyAdministration:
             known = {record.kid: record for record in await work.signing_keys()}
             await _change(work, known, plan_revocation(known.values(), kid, fresh, now))
             await self._record(work, "signing_key.revoke", kid, reason, by, request_id)
-        await self.ring.refresh()  # what follows is signed by another key
-        async with self.store.transaction() as work:
+            # The news is signed by another key already; should this not be committed, the next look takes it back.
+            self.ring.adopt(await work.signing_keys())
             await end_tokens(work, [kid], reason="its signing key was revoked", identity=self.identity, now=now)
 
     async def _record(
