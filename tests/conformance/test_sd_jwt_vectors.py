@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from did_agent.encoding.strict_json import parse_json
-from did_agent.errors import BadJOSE, BadSignature, DidAgentError, HolderMismatch
+from did_agent.errors import BadSignature, DidAgentError, HolderMismatch
 from did_agent.keys.ecdsa import SigningKey
-from did_agent.keys.jwk import parse_private_jwk, parse_public_jwk
+from did_agent.keys.jwk import parse_private_jwk
 from did_agent.proof.disclosure import reveal
 from did_agent.proof.jwt import FindKey, unverified_jws
 from did_agent.proof.sd_jwt import (

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
-import zlib
-from collections.abc import Callable
-from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from did_agent.credential import bitstring
-from did_agent.credential.sd_jwt_vc import issue_sd_jwt_vc
-from did_agent.credential.token_status import TokenStatusReference, encode_statuses, issue_status_list_token
-from did_agent.did.jwk import did_jwk
 from did_agent.did.key import did_key, verification_method
-from did_agent.encoding import cbor, multibase
 from did_agent.encoding.jsonld import canonical_nquads
-from did_agent.keys import jwk, multikey
 from did_agent.presentation.present import present, present_jwt
 from did_agent.proof.data_integrity import add_proof, extend_proofs
-from did_agent.proof.jwt import sign_jwt
 from did_agent.proof.selective import derive
 from did_agent.proof.vc_jose import enveloped
 from did_agent.proof.vc_jose import secure as secure_jose
-from tests.fakes import sd_jwts
-from tests.fakes.credentials import ISSUER, ISSUER_DID, REVOCATION_URL, chain_of_two, root, root_document, status_list
+from tests.fakes.credentials import ISSUER, ISSUER_DID, chain_of_two, root, root_document, status_list
 from tests.fakes.presentations import shown, shown_jwt
-from tests.fuzz.oracle import DID_WEB, NOW, P256, P384
-from tests.fuzz.seed_tables import HEAVIEST, MADE, SECONDS, deep, makes, text
+from tests.fuzz.oracle import NOW, P256, P384
+from tests.fuzz.seed_tables import HEAVIEST, MADE, deep, makes, text
 
 
 @makes(MADE, "nquads")

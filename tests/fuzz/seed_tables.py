@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 MADE: Final[dict[str, Callable[[], list[bytes]]]] = {}
 HEAVIEST: Final[dict[str, Callable[[], list[bytes]]]] = {}

@@ -6,7 +6,6 @@ honest key, so that what lies behind the signature is reached too.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Final
 

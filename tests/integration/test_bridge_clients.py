@@ -6,22 +6,18 @@ from typing import Any
 
 import pytest
 
-from did_agent.client.dpop import DPoPSigner
 from did_agent.keys.ed25519 import SigningKey
-from did_agent.keys.jwk import public_jwk, thumbprint
+from did_agent.keys.jwk import public_jwk
 from did_agent.proof.jwt import sign_jwt
 from tests.fakes.bridge_clients import asked, basic, code, open_to_clients, publisher, redeem, register
 from tests.fakes.bridge_world import (
     ASSERTION,
-    EXCHANGE,
     REDIRECT,
     RESOURCE,
-    VP,
     Browser,
     World,
     answered,
     claims_of,
-    question,
     w,
 )
 

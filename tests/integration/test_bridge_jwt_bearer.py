@@ -20,7 +20,7 @@ from did_agent.clock import numeric_date
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.keys.jwk import public_jwk
 from did_agent.proof.jwt import sign_jwt
-from tests.fakes.bridge_world import RESOURCE, Actor, World, capability, claims_of, w
+from tests.fakes.bridge_world import RESOURCE, Actor, World, claims_of, w
 
 __all__ = ["w"]
 

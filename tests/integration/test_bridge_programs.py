@@ -8,11 +8,9 @@ import pytest
 
 from did_agent.client.dpop import DPoPSigner
 from did_agent.keys.ed25519 import SigningKey
-from did_agent.keys.jwk import public_jwk, thumbprint
-from did_agent.proof.jwt import sign_jwt
-from tests.fakes.bridge_clients import asked, basic, code, open_to_clients, publisher, redeem, register
+from did_agent.keys.jwk import thumbprint
+from tests.fakes.bridge_clients import asked, code, open_to_clients, publisher, redeem, register
 from tests.fakes.bridge_world import (
-    ASSERTION,
     EXCHANGE,
     REDIRECT,
     RESOURCE,

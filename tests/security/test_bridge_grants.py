@@ -8,24 +8,15 @@ import json
 import pytest
 
 from did_agent.clock import numeric_date
-from did_agent.credential.issuance import attenuate
 from did_agent.did.key import verification_method
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.proof.jwt import sign_jwt
-from did_agent.tokens.client_assertion import make_client_assertion
 from tests.fakes.bridge_world import (
-    ACCESS,
     ASSERTION,
-    EXCHANGE,
-    OTHER_RESOURCE,
-    REDIRECT,
     RESOURCE,
-    Actor,
     World,
     capability,
     claims_of,
-    code_for,
-    redeem,
     w,
 )
 

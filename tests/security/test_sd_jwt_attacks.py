@@ -36,7 +36,6 @@ from tests.fakes.sd_jwts import (
     SECONDS,
     SHOWN,
     THIEF,
-    bound,
     digest,
     disclosure,
     issued,

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from did_agent.credential.capability import parse_bare_capability
-from did_agent.credential.issuance import new_id
 from did_agent.credential.model import parse_capability_credential
 from did_agent.credential.status import is_set, verify_status_list
 from did_agent.credential.trust import TrustedIssuers
