@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
 from argon2 import PasswordHasher
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from bridge.adapters import passwords, tables
 from bridge.app import create_app
@@ -31,119 +24,64 @@ from did_agent.adapters.party import Place, listen, serving
 from did_agent.adapters.sql import open_database
 from did_agent.adapters.tls import ServerTLS
 from did_agent.adapters.trust import Trust, save_trust
-from did_agent.credential.capability import Capability, parse_bare_capability
+from did_agent.credential.capability import Capability
 from did_agent.credential.issuance import attenuate, build_capability_credential, issue, new_id
-from did_agent.credential.status import MIN_LIST_BYTES, StatusEntry, build_status_list_credential, with_bit
+from did_agent.credential.status import StatusEntry
 from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.presentation.present import present, present_jwt
 from did_agent.tokens.client_assertion import make_client_assertion
 from did_agent.tokens.security_event import SecurityEvent, sign_event
+from tests.fakes.bridge_issuer import (
+    ACCESS,
+    ASSERTION,
+    EXCHANGE,
+    JWT,
+    OTHER_RESOURCE,
+    PASSWORD,
+    REDIRECT,
+    RESOURCE,
+    START,
+    TOOLS,
+    VP,
+    Actor,
+    Clock,
+    FakeIssuer,
+    capability,
+    claims_of,
+)
+from tests.fakes.bridge_person import Browser, Question, answered, code_for, form_of, origin, question, redeem
 
-START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-RESOURCE = "https://urban-bites.example/mcp"
-OTHER_RESOURCE = "https://city-maps.example/mcp"
-TOOLS = ("list_menu", "create_order", "delete_order", "update_stock", "assign_delivery")
-REDIRECT = "http://127.0.0.1:9999/callback"
-PASSWORD = "correct horse battery"
-VP = "https://www.w3.org/2018/credentials#VerifiablePresentation"
-ACCESS = "urn:ietf:params:oauth:token-type:access_token"
-JWT = "urn:ietf:params:oauth:token-type:jwt"
-EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    """Return the claims of a token without believing them."""
-    body = token.split(".")[1]
-    return dict(json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
-
-
-def capability(*tools: str, resource: str = RESOURCE, **arguments: Any) -> Capability:
-    return parse_bare_capability({"resource": [resource], "tools": {tool: arguments.get(tool, {}) for tool in tools}})
-
-
-@dataclass(slots=True)
-class Clock:
-    """A clock a test moves."""
-
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-@dataclass(slots=True)
-class Actor:
-    """An agent with its key and what it holds."""
-
-    key: SigningKey
-    name: str
-    state: str = "active"
-    redirect_uris: tuple[str, ...] = (REDIRECT,)
-    held: list[dict[str, Any]] = field(default_factory=list)  # what its register entry shows
-
-    @property
-    def did(self) -> str:
-        return did_key(self.key.public)
-
-
-@dataclass(slots=True)
-class FakeIssuer:
-    """The register and the status lists, as a test wants them to be."""
-
-    url: str = ""
-    key: SigningKey = field(default_factory=SigningKey.generate)
-    agents: dict[str, Actor] = field(default_factory=dict)
-    bits: dict[str, set[int]] = field(default_factory=lambda: {"revocation": set(), "suspension": set()})
-    is_away: bool = False
-    tokens_seen: list[str] = field(default_factory=list)
-    clock: Clock = field(default_factory=Clock)
-
-    def app(self) -> Starlette:
-        routes = [
-            Route("/registry/{did:path}", self._registry),
-            Route("/status-lists/{purpose}/1", self._status_list),
-        ]
-        return Starlette(routes=routes)
-
-    async def _registry(self, request: Request) -> Response:
-        self.tokens_seen.append(request.headers.get("authorization", ""))
-        if self.is_away:
-            return Response(status_code=500)
-        agent = self.agents.get(request.path_params["did"])
-        if agent is None:
-            return JSONResponse({}, status_code=404)
-        return JSONResponse(
-            {
-                "agent_id": f"urn:uuid:{agent.name}",
-                "did": agent.did,
-                "name": agent.name,
-                "state": agent.state,
-                "sponsor": "Urban Bites operations",
-                "redirect_uris": list(agent.redirect_uris),
-                "credentials": agent.held if agent.state == "active" else [],
-            }
-        )
-
-    async def _status_list(self, request: Request) -> Response:
-        purpose = request.path_params["purpose"]
-        bits = bytes(MIN_LIST_BYTES)
-        for index in self.bits[purpose]:
-            bits = with_bit(bits, index, value=True)
-        document = build_status_list_credential(
-            url=f"{self.url}/status-lists/{purpose}/1",
-            issuer=did_key(self.key.public),
-            purpose=purpose,
-            bits=bits,
-            valid_from=self.clock() - timedelta(minutes=1),
-            valid_until=self.clock() + timedelta(minutes=5),
-            ttl_ms=30_000,
-        )
-        return JSONResponse(issue(document, self.key, now=self.clock()))
+__all__ = [
+    "ACCESS",
+    "ASSERTION",
+    "Actor",
+    "Browser",
+    "Clock",
+    "EXCHANGE",
+    "FakeIssuer",
+    "JWT",
+    "OTHER_RESOURCE",
+    "PASSWORD",
+    "Question",
+    "REDIRECT",
+    "RESOURCE",
+    "START",
+    "TOOLS",
+    "VP",
+    "World",
+    "answered",
+    "capability",
+    "cheap_passwords",
+    "claims_of",
+    "code_for",
+    "form_of",
+    "origin",
+    "question",
+    "redeem",
+    "w",
+    "world",
+]
 
 
 @dataclass(slots=True)
@@ -389,131 +327,3 @@ async def _empty(database: str) -> None:
     async with engine.begin() as connection:
         await connection.run_sync(tables.metadata.drop_all)
     await engine.dispose()
-
-
-# ---- a person with a browser
-
-
-class _Forms(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.fields: dict[str, str] = {}
-        self.boxes: list[str] = []
-        self.buttons: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        if tag == "input" and values.get("type") == "checkbox":
-            self.boxes.append(values["value"])
-        elif tag == "input":
-            self.fields[values["name"]] = values.get("value", "")
-        elif tag == "button" and "name" in values:
-            self.buttons.append(values["value"])
-
-
-def form_of(page: str) -> _Forms:
-    parser = _Forms()
-    parser.feed(page)
-    return parser
-
-
-@dataclass(slots=True)
-class Question:
-    """An authorization request and its PKCE secret."""
-
-    verifier: str
-    parameters: dict[str, str]
-
-    @property
-    def path(self) -> str:
-        return "/authorize?" + urlencode(self.parameters)
-
-
-def question(agent: Actor, **changes: str | None) -> Question:
-    """Return an honest authorization request; None removes a parameter."""
-    verifier = secrets.token_urlsafe(48)
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    everything: dict[str, str | None] = {
-        "response_type": "code",
-        "client_id": agent.did,
-        "redirect_uri": REDIRECT,
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-        "state": "st-42",
-        "resource": RESOURCE,
-        "requested_actor": agent.did,
-        **changes,
-    }
-    return Question(verifier=verifier, parameters={n: v for n, v in everything.items() if v is not None})
-
-
-@dataclass(slots=True)
-class Browser:
-    """A person's browser: keeps cookies, sends Origin, follows only our own redirects."""
-
-    world: World
-    http: httpx2.AsyncClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.http = httpx2.AsyncClient(base_url=self.world.url, trust_env=False, follow_redirects=False)
-        self.world.browsers.append(self.http)
-
-    async def get(self, path: str) -> httpx2.Response:
-        return await self.http.get(path)
-
-    async def submit(self, path: str, pairs: Iterable[tuple[str, str]], **headers: str) -> httpx2.Response:
-        sent = {"Content-Type": "application/x-www-form-urlencoded", "Origin": origin(self.world.url), **headers}
-        return await self.http.post(path, content=urlencode(list(pairs)), headers=sent)
-
-    async def login(self, path: str, *, username: str = "smith", password: str = PASSWORD) -> httpx2.Response:
-        """Return the page after the login."""
-        fields = form_of((await self.get(path)).text).fields | {"username": username, "password": password}
-        answer = await self.submit(path, fields.items())
-        if not answer.is_redirect:
-            return answer
-        assert answer.status_code == 303
-        return await self.get(answer.headers["location"])
-
-    async def consent(
-        self, path: str, *, ticks: Iterable[str] | None = None, decision: str = "allow", offline: bool = False
-    ) -> dict[str, str]:
-        """Walk login and consent; return the parameters of the authorization response."""
-        page = form_of((await self.login(path)).text)
-        offered = [box for box in page.boxes if box != "yes"]
-        chosen = [("scope_item", box) for box in (offered if ticks is None else ticks)]
-        if offline:
-            assert "yes" in page.boxes
-            chosen.append(("offline", "yes"))
-        return answered(await self.submit(path, [*page.fields.items(), *chosen, ("decision", decision)]))
-
-
-def answered(response: httpx2.Response) -> dict[str, str]:
-    """Return the parameters of an authorization response, which is always a 303."""
-    assert response.status_code == 303, response.text
-    return {name: values[0] for name, values in parse_qs(urlsplit(response.headers["location"]).query).items()}
-
-
-def origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-async def code_for(world: World, agent: Actor, **changes: str | None) -> tuple[str, str]:
-    """Return a fresh code and its PKCE verifier, given by smith."""
-    asked = question(agent, **changes)
-    answer = await Browser(world).consent(asked.path)
-    return answer["code"], asked.verifier
-
-
-async def redeem(world: World, agent: Actor, code: str, verifier: str, **changes: str) -> httpx2.Response:
-    """Redeem a code in form D: the client assertion is the proof of the actor."""
-    return await world.token(
-        {
-            "grant_type": "authorization_code",
-            "code": code,
-            "code_verifier": verifier,
-            "redirect_uri": REDIRECT,
-            **world.assertion(agent.key),
-            **changes,
-        }
-    )

@@ -1,0 +1,125 @@
+"""An issuer whose register and status lists a test can change, and the agents in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from did_agent.credential.capability import Capability, parse_bare_capability
+from did_agent.credential.issuance import issue
+from did_agent.credential.status import MIN_LIST_BYTES, build_status_list_credential, with_bit
+from did_agent.did.key import did_key
+from did_agent.keys.ed25519 import SigningKey
+
+START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+RESOURCE = "https://urban-bites.example/mcp"
+OTHER_RESOURCE = "https://city-maps.example/mcp"
+TOOLS = ("list_menu", "create_order", "delete_order", "update_stock", "assign_delivery")
+REDIRECT = "http://127.0.0.1:9999/callback"
+PASSWORD = "correct horse battery"
+VP = "https://www.w3.org/2018/credentials#VerifiablePresentation"
+ACCESS = "urn:ietf:params:oauth:token-type:access_token"
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Return the claims of a token without believing them."""
+    body = token.split(".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
+
+
+def capability(*tools: str, resource: str = RESOURCE, **arguments: Any) -> Capability:
+    return parse_bare_capability({"resource": [resource], "tools": {tool: arguments.get(tool, {}) for tool in tools}})
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock a test moves."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass(slots=True)
+class Actor:
+    """An agent with its key and what it holds."""
+
+    key: SigningKey
+    name: str
+    state: str = "active"
+    redirect_uris: tuple[str, ...] = (REDIRECT,)
+    held: list[dict[str, Any]] = field(default_factory=list)  # what its register entry shows
+
+    @property
+    def did(self) -> str:
+        return did_key(self.key.public)
+
+
+@dataclass(slots=True)
+class FakeIssuer:
+    """The register and the status lists, as a test wants them to be."""
+
+    url: str = ""
+    key: SigningKey = field(default_factory=SigningKey.generate)
+    agents: dict[str, Actor] = field(default_factory=dict)
+    bits: dict[str, set[int]] = field(default_factory=lambda: {"revocation": set(), "suspension": set()})
+    is_away: bool = False
+    tokens_seen: list[str] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
+
+    def app(self) -> Starlette:
+        routes = [
+            Route("/registry/{did:path}", self._registry),
+            Route("/status-lists/{purpose}/1", self._status_list),
+        ]
+        return Starlette(routes=routes)
+
+    async def _registry(self, request: Request) -> Response:
+        self.tokens_seen.append(request.headers.get("authorization", ""))
+        if self.is_away:
+            return Response(status_code=500)
+        agent = self.agents.get(request.path_params["did"])
+        if agent is None:
+            return JSONResponse({}, status_code=404)
+        return JSONResponse(
+            {
+                "agent_id": f"urn:uuid:{agent.name}",
+                "did": agent.did,
+                "name": agent.name,
+                "state": agent.state,
+                "sponsor": "Urban Bites operations",
+                "redirect_uris": list(agent.redirect_uris),
+                "credentials": agent.held if agent.state == "active" else [],
+            }
+        )
+
+    async def _status_list(self, request: Request) -> Response:
+        purpose = request.path_params["purpose"]
+        bits = bytes(MIN_LIST_BYTES)
+        for index in self.bits[purpose]:
+            bits = with_bit(bits, index, value=True)
+        document = build_status_list_credential(
+            url=f"{self.url}/status-lists/{purpose}/1",
+            issuer=did_key(self.key.public),
+            purpose=purpose,
+            bits=bits,
+            valid_from=self.clock() - timedelta(minutes=1),
+            valid_until=self.clock() + timedelta(minutes=5),
+            ttl_ms=30_000,
+        )
+        return JSONResponse(issue(document, self.key, now=self.clock()))
