@@ -255,7 +255,9 @@ def _grants(
     codes = AuthorizationCode(lookup=lookup, refresh_key=refresh_key)
     exchange = TokenExchange(lookup=lookup, codes=codes)
     return {
-        "client_credentials": OfferedGrant("client_credentials", ClientCredentials(lookup=lookup, operators=operators)),
+        "client_credentials": OfferedGrant(
+            "client_credentials", ClientCredentials(lookup=lookup, operators=operators, presentations=exchange)
+        ),
         "authorization_code": OfferedGrant("authorization_code", codes),
         token_exchange.GRANT_TYPE: OfferedGrant("token_exchange", exchange),
         refresh_token.GRANT_TYPE: OfferedGrant("refresh_token", Refresh(lookup=lookup, key=refresh_key)),

@@ -45,6 +45,7 @@ class Client:
     agent: str | None  # DID of the agent that it is
     method: AuthMethod
     spend: Spend | None
+    presentation: str | None = None  # what an agent showed inside its client assertion; not judged yet
 
 
 class Credentials(NamedTuple):
@@ -155,7 +156,8 @@ def _prove_assertion(
     # Spent by issuer and jti, never by the text: one signature can be written twice (TOK-14).
     key = f"{verified.client_id} {verified.id}"
     spend = Spend("client_assertion", key, verified.expires + timedelta(seconds=SKEW))
-    return Client(id=verified.client_id, agent=agent, method="private_key_jwt", spend=spend)
+    shown_inside = None if keys is not None else verified.presentation  # only an agent's own key presents for it
+    return Client(id=verified.client_id, agent=agent, method="private_key_jwt", spend=spend, presentation=shown_inside)
 
 
 def _registered_key(assertion: str, client: OAuthClient) -> PublicKey:

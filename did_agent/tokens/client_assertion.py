@@ -12,6 +12,7 @@ from did_agent.clock import numeric_date
 from did_agent.did.document import split_method_id
 from did_agent.did.key import did_key, parse_did_key, verification_method
 from did_agent.did.resolve import method_key
+from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadJOSE, WrongIssuer, WrongKey
 from did_agent.keys.public import PublicKey, SigningKey
@@ -29,10 +30,16 @@ class VerifiedAssertion:
     client_id: str
     id: str
     expires: datetime
+    presentation: str | None = None  # the claim `vp`: a vp+jwt, or a presentation as JSON text; not judged here
 
 
-def make_client_assertion(key: SigningKey, *, audience: str, now: datetime) -> str:
-    """Return an assertion by `key` for the authorization server whose issuer string is `audience`."""
+def make_client_assertion(
+    key: SigningKey, *, audience: str, now: datetime, presentation: str | Mapping[str, object] | None = None
+) -> str:
+    """Return an assertion by `key` for the authorization server whose issuer string is `audience`.
+
+    A presentation rides inside as the claim `vp`: a vp+jwt as a string, or a JSON presentation as an object.
+    """
     did = did_key(key.public)
     claims = {
         "iss": did,
@@ -41,6 +48,7 @@ def make_client_assertion(key: SigningKey, *, audience: str, now: datetime) -> s
         "iat": numeric_date(now),
         "exp": numeric_date(now + LIFETIME),
         "jti": str(uuid.uuid4()),
+        **({} if presentation is None else {"vp": presentation}),
     }
     return sign_jwt(claims, typ="client-authentication+jwt", key=key, kid=verification_method(did))
 
@@ -68,7 +76,18 @@ def verify_client_assertion(
     if len(jti) > MAX_ID:
         raise BadJOSE("jti is too long")
     expires = from_numeric_date(cast("int", verified.claims["exp"]))
-    return VerifiedAssertion(client_id=verified.text("sub"), id=jti, expires=expires)
+    return VerifiedAssertion(
+        client_id=verified.text("sub"), id=jti, expires=expires, presentation=_presentation(verified.claims)
+    )
+
+
+def _presentation(claims: Mapping[str, object]) -> str | None:
+    shown = claims.get("vp")
+    if isinstance(shown, Mapping):
+        return canonicalize(shown).decode()
+    if shown is None or isinstance(shown, str):
+        return shown
+    raise BadJOSE("vp is neither a presentation nor a string")
 
 
 def _key_of_subject(header: Mapping[str, object], claims: Mapping[str, object]) -> PublicKey:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.authority import authority_at, choose_resource
 from bridge.clients import Client, require_client
 from bridge.grants import client_credentials
 from bridge.model import Grant
 from bridge.service.attempt import Attempt
+from bridge.service.grants.token_exchange import TokenExchange
 from bridge.service.lookup import Lookup
 from did_agent.errors import UnauthorizedClient
 
@@ -19,11 +20,14 @@ class ClientCredentials:
 
     lookup: Lookup
     operators: frozenset[str]
+    presentations: TokenExchange  # judges what rides inside a client assertion
 
     async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
         """Return the grant.
 
-        Raises: ClientNotAuthenticated, UnknownAgent, AgentNotActive, UnknownResource, EmptyGrant, UnauthorizedClient.
+        What an agent shows inside its client assertion counts instead of what the register holds for it.
+        Raises: ClientNotAuthenticated, UnknownAgent, AgentNotActive, UnknownResource, EmptyGrant, UnauthorizedClient,
+        and what `TokenExchange.present` raises.
         """
         authenticated, wanted, now = require_client(client), attempt.request.resources, attempt.now
         if authenticated.id in self.operators:
@@ -31,6 +35,9 @@ class ClientCredentials:
             return client_credentials.judge_operator(
                 authenticated.id, requested=attempt.scopes, resource=served, now=now
             )
+        if authenticated.presentation is not None:
+            shown = await self.presentations.present(attempt, authenticated, authenticated.presentation)
+            return replace(shown, type="client_credentials")
         if authenticated.agent is None:
             raise UnauthorizedClient("the client is no agent: it has no rights of its own")
         agent = await self.lookup.recent_agent(attempt, authenticated.agent)
