@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=400, help="of each kind and round")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--postgres", metavar="URL", help="measure on PostgreSQL instead of SQLite")
+    parser.add_argument("--tokens", type=int, default=0, help="live tokens to add for a second look at the bridge")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     if len(os.sched_getaffinity(0)) > 1:
@@ -61,6 +62,10 @@ def main() -> int:
         results = asyncio.run(_rounds(servers, options.rounds, options.requests))
         latencies = asyncio.run(_at_load(ours, results, options.requests))
         memory = {"idle": idle, "after": resident(ours.pids)}
+        if options.tokens:
+            ours.fill(options.tokens)
+            again = asyncio.run(_rounds([(ours, "cc")], options.rounds, options.requests))
+            _compare(results["bridge cc"], again["bridge cc"], options.tokens)
     report = _report(results, latencies, memory)
     if options.json is not None:
         options.json.write_text(json.dumps(report, indent=2), "utf-8")
@@ -89,6 +94,13 @@ async def _at_load(ours: Bridge, results: Results, count: int) -> dict[str, Outc
         requests = ours.prepare(kind, count)
         found[kind] = await open_loop(ours.port, requests, rate=LOAD * most, pids=ours.pids)
     return found
+
+
+def _compare(before: list[Outcome], after: list[Outcome], tokens: int) -> None:
+    first, second = (median(one.percentile(0.5) for one in outcomes) for outcomes in (before, after))
+    print(
+        f"p50 with {tokens:,} more live tokens: {second:.2f} ms, {second / first:.2f} times {first:.2f} ms   <= 1.2\n"
+    )
 
 
 def _report(results: Results, latencies: dict[str, Outcome], memory: dict[str, float]) -> dict[str, Any]:

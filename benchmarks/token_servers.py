@@ -7,13 +7,14 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -62,8 +63,8 @@ class Bridge:
     pids: Sequence[int]
     keys: Sequence[SigningKey]
     root: Mapping[str, Any]
+    database: Path  # where it is SQLite
     name: str = "bridge"
-    challenges: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -75,6 +76,23 @@ class Bridge:
         now = system_clock().replace(microsecond=0)
         make = {"cc": self._by_key, "vp": self._by_presentation, "chain": self._by_chain}[kind]
         return [request(self.port, {"resource": RESOURCE, **make(now)}) for _ in range(count)]
+
+    def fill(self, tokens: int) -> None:
+        """Put so many live tokens into the database, each made from an agent and a credential, its assertion spent."""
+        expires = numeric_date(system_clock()) + 3_600
+        with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:
+            names = [f"filler-{number}" for number in range(tokens)]
+            connection.executemany(
+                "INSERT INTO bridge_tokens (id, expires) VALUES (?, ?)", ((n, expires) for n in names)
+            )
+            connection.executemany(
+                "INSERT INTO bridge_token_dependencies (token_id, depends_on) VALUES (?, ?)",
+                ((n, f"{made_from}-{n}") for n in names for made_from in ("agent", "credential")),
+            )
+            connection.executemany(
+                "INSERT INTO bridge_single_use (purpose, key, expires) VALUES ('client_assertion', ?, ?)",
+                ((n, expires) for n in names),
+            )
 
     def _by_key(self, now: datetime) -> dict[str, str]:
         assertion = make_client_assertion(self.keys[0], audience=self.url, now=now)
@@ -165,7 +183,13 @@ def bridge(*, database: str | None = None) -> Iterator[Bridge]:
         run("cred", "issue", AGENTS[0], "--resource", RESOURCE, "--tool", "list_menu", "--max-depth", "3")
         wallet = Wallet(folder / "wallet")
         held = next(one for one in wallet.credentials(AGENTS[0]) if "AgentCapabilityCredential" in one["type"])
-        yield Bridge(port=ports["bridge"], pids=[started], keys=[wallet.key(agent) for agent in AGENTS], root=held)
+        yield Bridge(
+            port=ports["bridge"],
+            pids=[started],
+            keys=[wallet.key(agent) for agent in AGENTS],
+            root=held,
+            database=folder / "bridge.db",
+        )
 
 
 @contextmanager
