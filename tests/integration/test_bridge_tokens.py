@@ -211,4 +211,5 @@ async def test_every_outcome_is_in_the_audit_record_with_its_reason(w: World) ->
     assert allowed["token_id"] == claims_of(token)["jti"]
     assert allowed["credential_ids"] == [agent.held[0]["id"]]
     assert (denied["decision"], denied["reason"]) == ("deny", "empty_grant")
-    assert denied["explanation"].startswith("nothing is left after the rights of the agent; may the user: ")
+    answers = "may the user: not asked: the agent acts on its own; may the agent: nothing"
+    assert denied["explanation"] == f"nothing is left after the rights of the agent; {answers}"
