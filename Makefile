@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 DATA   ?= .did-agent
 PORT   ?= 8400
+WORKERS ?= 2
 SCREENSHOTS ?= screenshots
 
 .PHONY: demo up test nightly bench screenshots lint types contracts lock clean help
@@ -26,7 +27,7 @@ up: $(VENV)/.run
 test: $(VENV)/.dev
 	@sh .ci/system-packages
 	@$(MAKE) --no-print-directory lint types contracts
-	@$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 nightly: $(VENV)/.dev
 	@DID_AGENT_NIGHTLY=1 $(BIN)/python -m pytest tests/fuzz tests/property $(ARGS)

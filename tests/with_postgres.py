@@ -54,6 +54,7 @@ def running(programs: Path) -> Iterator[str]:
 
         call(str(programs / "initdb"), "-D", str(data), "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync")
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
+        options += " -c fsync=off -c full_page_writes=off"  # the machine does not lose its power in a test
         call(str(programs / "pg_ctl"), "-D", str(data), "-o", options, "-l", f"{folder}/log", "-w", "start")
         try:
             yield f"postgresql+psycopg://test@127.0.0.1:{port}/postgres"
