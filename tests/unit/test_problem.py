@@ -28,7 +28,7 @@ LEAVES = [
     for _, kind in inspect.getmembers(errors, inspect.isclass)
     if issubclass(kind, FAMILIES) and kind not in FAMILIES
 ]
-# Of tokens, consent, audit and stores: no credential is verified where they arise, so their family's type will do.
+# Of tokens, consent, policy, audit and stores: no credential is verified where they arise, so their family's type will do.
 ELSEWHERE = {
     errors.BadEvent,
     errors.UnsupportedGrantType,
@@ -47,6 +47,18 @@ ELSEWHERE = {
     errors.ActorUnauthorized,
     errors.StoreUnavailable,
     errors.AuditUnavailable,
+    errors.AuthorizationPending,
+    errors.BadBindingMessage,
+    errors.BadClientMetadata,
+    errors.BadPolicy,
+    errors.BadRedirectURI,
+    errors.DetailsRefused,
+    errors.NotEvidenced,
+    errors.PolicyUnavailable,
+    errors.PolledTooSoon,
+    errors.QuotaExceeded,
+    errors.RequestExpired,
+    errors.TooManyPending,
 }
 STANDARD = {
     VCDM: {"PARSING_ERROR", "CRYPTOGRAPHIC_SECURITY_ERROR", "MALFORMED_VALUE_ERROR", "RANGE_ERROR"},
