@@ -1,6 +1,7 @@
 """The token endpoint, in one run with other authorization servers: one core for the server, another for the load.
 
-python benchmarks/token_endpoint.py [--rounds N] [--requests N] [--no-peers] [--postgres URL] [--json FILE]
+python benchmarks/token_endpoint.py [--rounds N] [--requests N] [--only cc,vp,chain] [--no-peers] [--postgres URL]
+                                    [--registered N] [--workers] [--logins] [--json FILE]
 """
 
 from __future__ import annotations
@@ -8,138 +9,109 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+import token_scenarios as scenarios
 from installed import NotInstallableError
-from token_load import Outcome, closed_loop, open_loop, resident
+from token_load import Outcome, closed_loop, open_loop
+from token_processes import leave_cores_to, resident
+from token_report import CHALLENGE, KINDS, LOAD, Results, report
 from token_servers import PEERS, Bridge, Server, bridge
 
-KINDS: Final = {
-    "cc": "client_credentials, private_key_jwt",
-    "vp": "presentation of one credential",
-    "chain": "presentation of three hops",
-}
-CONNECTIONS: Final = 4
-LOAD: Final = 0.7  # of the measured most, for the latencies
-# ours, the other, the least ratio per CPU second
-RATIOS: Final = (
-    ("bridge cc", "oidc-provider cc", 2.5),
-    ("bridge cc", "authlib cc", 2.8),
-    ("bridge vp", "oidc-provider cc", 1.3),
-)
-RATES: Final = (("bridge vp", 480), ("bridge chain", 300))  # per second of one core
-
-Results = dict[str, list[Outcome]]
+WARM_UP: Final = 3_000  # requests to everyone before the first round: just-in-time compilers need them
+LEAST_AT_LOAD: Final = 1_000  # requests a percentile is read from
+AT_ONCE: Final = 1_000  # requests signed together, so that none is over before it is sent
 
 
 def main() -> int:
     """Measure and print; the numbers decide nothing here."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=400, help="of each kind and round")
-    parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--postgres", metavar="URL", help="measure on PostgreSQL instead of SQLite")
-    parser.add_argument("--tokens", type=int, default=0, help="live tokens to add for a second look at the bridge")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    if len(os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, os.sched_getaffinity(0) - {0})
+    options = _options()
     with ExitStack() as stack:
-        ours = stack.enter_context(bridge(database=options.postgres))
-        servers: list[tuple[Server, str]] = [(ours, kind) for kind in KINDS]
+        leave_cores_to(1)
+        ours = stack.enter_context(bridge(postgres=options.postgres))
+        idle = resident(ours.pids)
+        servers: list[tuple[Server, str]] = [(ours, kind) for kind in options.only]
+        if any(kind != "cc" for kind in options.only):
+            servers.append((ours, CHALLENGE))
+        missing: dict[str, str] = {}
         for start in () if options.no_peers else PEERS:
             try:
                 servers.append((stack.enter_context(start()), "cc"))
             except NotInstallableError as error:
-                print(f"{start.__name__}: not part of this run: {error}", file=sys.stderr)
-        idle = resident(ours.pids)
-        results = asyncio.run(_rounds(servers, options.rounds, options.requests))
-        latencies = asyncio.run(_at_load(ours, results, options.requests))
+                missing[start.__name__] = str(error)
+        results = _rounds(servers, options.rounds, options.requests, options.warm_up)
+        at_load = _at_load(ours, results, options)
         memory = {"idle": idle, "after": resident(ours.pids)}
-        if options.tokens:
-            ours.fill(options.tokens)
-            again = asyncio.run(_rounds([(ours, "cc")], options.rounds, options.requests))
-            _compare(results["bridge cc"], again["bridge cc"], options.tokens)
-    report = _report(results, latencies, memory)
+    more = _scenarios(options)
+    found = report(results, at_load, memory, more, missing, database="PostgreSQL" if options.postgres else "SQLite")
     if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=2), "utf-8")
+        options.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     return 0
 
 
-async def _rounds(servers: list[tuple[Server, str]], rounds: int, count: int) -> Results:
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=400, help="of each kind and round")
+    parser.add_argument("--warm-up", type=int, default=WARM_UP, metavar="N", help="requests of each kind before them")
+    parser.add_argument("--only", type=_kinds, default=tuple(KINDS), metavar="KINDS", help="of ours: cc,vp,chain")
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--postgres", metavar="URL", help="measure on PostgreSQL, in a new database, instead of SQLite")
+    parser.add_argument("--registered", type=int, default=0, metavar="N", help="compare N live tokens with 1,000")
+    parser.add_argument("--workers", action="store_true", help="compare two workers on one database with one")
+    parser.add_argument("--logins", action="store_true", help="compare with and without people signing in")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    return parser.parse_args()
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(text.split(","))
+    if unknown := set(kinds) - set(KINDS):
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return kinds
+
+
+def _rounds(servers: Sequence[tuple[Server, str]], rounds: int, count: int, warm_up: int) -> Results:
     """Measure everyone once a round, one after the other, so that a busy moment meets all alike."""
+    for server, kind in servers:
+        for _ in range(0, warm_up, AT_ONCE):
+            asyncio.run(closed_loop(server.ports, server.prepare(kind, min(warm_up, AT_ONCE)), pids=server.pids))
     results: Results = {f"{server.name} {kind}": [] for server, kind in servers}
-    for number in range(rounds + 1):
+    for number in range(1, rounds + 1):
         print(f"\rround {number} of {rounds}", end="", file=sys.stderr, flush=True)
         for server, kind in servers:
             requests = server.prepare(kind, count)  # signed before the clock runs
-            outcome = await closed_loop(server.port, requests, connections=CONNECTIONS, pids=server.pids)
-            if number:  # the first warms up
-                results[f"{server.name} {kind}"].append(outcome)
+            outcome = asyncio.run(closed_loop(server.ports, requests, pids=server.pids))
+            results[f"{server.name} {kind}"].append(outcome)
     print(file=sys.stderr)
     return results
 
 
-async def _at_load(ours: Bridge, results: Results, count: int) -> dict[str, Outcome]:
+def _at_load(ours: Bridge, results: Results, options: argparse.Namespace) -> dict[str, Outcome]:
     """Return latencies at seven tenths of the most that was measured."""
     found = {}
-    for kind in KINDS:
-        most = median(one.requests / one.seconds for one in results[f"bridge {kind}"])
-        requests = ours.prepare(kind, count)
-        found[kind] = await open_loop(ours.port, requests, rate=LOAD * most, pids=ours.pids)
+    for kind in options.only:
+        most = median(one.per_second for one in results[f"bridge {kind}"])
+        requests = ours.prepare(kind, max(options.requests, LEAST_AT_LOAD))
+        found[kind] = asyncio.run(open_loop(ours.ports[0], requests, rate=LOAD * most, pids=ours.pids))
     return found
 
 
-def _compare(before: list[Outcome], after: list[Outcome], tokens: int) -> None:
-    first, second = (median(one.percentile(0.5) for one in outcomes) for outcomes in (before, after))
-    print(
-        f"p50 with {tokens:,} more live tokens: {second:.2f} ms, {second / first:.2f} times {first:.2f} ms   <= 1.2\n"
-    )
-
-
-def _report(results: Results, latencies: dict[str, Outcome], memory: dict[str, float]) -> dict[str, Any]:
-    rates = {name: median(one.per_cpu_second for one in outcomes) for name, outcomes in results.items()}
-    print(f"{'':44}{'a CPU second':>14}{'CPU us':>9}{'a second':>10}{'p50 ms':>8}{'p99 ms':>8}")
-    for name, outcomes in results.items():
-        server, _, kind = name.rpartition(" ")
-        wall = median(one.requests / one.seconds for one in outcomes)
-        middle, worst = (median(one.percentile(share) for one in outcomes) for share in (0.5, 0.99))
-        label = f"{server}: {KINDS[kind]}"
-        print(f"{label:44}{rates[name]:14,.0f}{1e6 / rates[name]:9,.0f}{wall:10,.0f}{middle:8.2f}{worst:8.2f}")
-    print(f"\nlatency at {LOAD:.0%} of the most, open loop")
-    for kind, outcome in latencies.items():
-        print(f"{KINDS[kind]:44}p50 {outcome.percentile(0.5):6.2f} ms   p99 {outcome.percentile(0.99):6.2f} ms   <= 25")
-    print(f"\nresident memory: {memory['idle']:.0f} MB idle (<= 120), {memory['after']:.0f} MB after the load\n")
-    ratios = {}
-    for ours, other, target in RATIOS:
-        if ours in rates and other in rates:
-            ratio = ratios[f"{ours} / {other}"] = rates[ours] / rates[other]
-            print(f"{ours} / {other}".ljust(44) + f"{ratio:6.2f}   >= {target}   {_verdict(ratio >= target)}")
-    for name, target in RATES:
-        print(
-            f"{name} per CPU second".ljust(44)
-            + f"{rates[name]:6,.0f}   >= {target}   {_verdict(rates[name] >= target)}"
-        )
-    return {
-        "machine": platform.platform(),
-        "python": platform.python_version(),
-        "per_cpu_second": rates,
-        "ratios": ratios,
-        "memory_mb": memory,
-        "at_load_ms": {
-            kind: {"p50": one.percentile(0.5), "p99": one.percentile(0.99)} for kind, one in latencies.items()
-        },
-    }
-
-
-def _verdict(met: bool) -> str:
-    return "met" if met else "MISSED"
+def _scenarios(options: argparse.Namespace) -> dict[str, Any]:
+    chosen = {"postgres": options.postgres, "rounds": options.rounds, "count": options.requests}
+    found: dict[str, Any] = {}
+    if options.registered:
+        found["registered"] = scenarios.registered(options.registered, **chosen)
+    if options.logins:
+        found["logins"] = scenarios.logins(**chosen)
+    if options.workers:  # the last: it changes which cores this process runs on
+        found["workers"] = scenarios.workers(**chosen)
+    return found
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, func, select
+from sqlalchemy import BigInteger, Column, Integer, String, Table, func, literal_column, select
 
 from bridge.adapters.rows import Rows
 from bridge.adapters.tables import NAME, _key, _text, metadata
@@ -36,7 +36,7 @@ approvals: Final = Table(
     Column("operator", String(NAME), primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
-_NEWEST: Final = select(func.coalesce(func.max(policies.c.version), 0))  # what every token request runs
+_NEWEST: Final = sql.Prepared(select(func.coalesce(func.max(policies.c.version), literal_column("0"))))
 _RECORD: Final = tuple(column for column in policies.c if column.name not in ("document", "cases"))
 
 
@@ -44,7 +44,8 @@ class PolicyRows(Rows):
     """Implements `bridge.ports.policy.Policies`."""
 
     async def policy_version(self) -> int:
-        return int((await self._do.execute(_NEWEST)).scalar_one())
+        ((newest,),) = await _NEWEST.run(self._do, {})
+        return int(newest)
 
     async def policy(self, version: int) -> PolicyVersion | None:
         rows = await self._rows(policies, policies.c.version == version)

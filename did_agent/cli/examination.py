@@ -20,6 +20,7 @@ from did_agent.proof.data_integrity import proof_methods
 from did_agent.proof.jwt import unverified_jws
 from did_agent.proof.sd_jwt import KeyBinding, WithoutKeyBinding
 from did_agent.proof.vc_jose import MAX_SECURED
+from did_agent.tokens.consent_receipt import verify_receipt
 
 OFFLINE: Final = "not looked up: this check is offline"
 _UNKNOWN_OFFLINE: Final = frozenset({"status_unavailable", "schema_violated"})
@@ -191,6 +192,23 @@ def examine_sd_jwt(text: str, *, audience: str | None, challenge: str | None, no
         bound = held("key binding", str(audience))
     claims_shown = held("claims", ", ".join(sorted(found.claims)))
     return held("SD-JWT VC", found.vct, held("proof", f"by {found.issuer}"), bound, claims_shown)
+
+
+def examine_receipt(text: str, *, trusted: frozenset[str], now: datetime) -> tuple[Mapping[str, object], Step]:
+    """Return what a consent receipt says and what held of it; that a consent ended is told and no failure."""
+    try:
+        found = verify_receipt(text, trusted=trusted, now=now)
+    except DidAgentError as error:
+        return {}, failed("consent receipt", error)
+    over = Step(name="consent", holds=None, detail=f"ended {found.ends:%FT%TZ}; the receipt says what was allowed")
+    lasts = Step(name="consent", holds=None, detail="not yet ended; whether it was withdrawn, the account page says")
+    steps = (held("proof", f"by {found.signer}"), held("signer", "a party on the trust list"))
+    told: dict[str, object] = {"consent": found.id, "issuer": found.issuer, "person": found.person}
+    told |= {"client": found.client, "agent": found.agent, "resource": found.resource}
+    told |= {"allowed": [f"{scope}: {words}" for scope, words in sorted(found.scopes.items())]}
+    told |= {"given": f"{found.given:%FT%TZ}", "until": f"{found.ends:%FT%TZ}"}
+    shown = {name: value for name, value in told.items() if value is not None}
+    return shown, held("consent receipt", "", *steps, over if found.ends <= now else lasts)
 
 
 def _named_key(header: Mapping[str, object], _claims: Mapping[str, object]) -> PublicKey:

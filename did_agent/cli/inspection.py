@@ -1,9 +1,7 @@
-"""`did-agent verify` and `did-agent token …`: look into credentials, presentations and tokens, offline."""
+"""`did-agent verify`: look into credentials, presentations, status lists and consent receipts, offline."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +9,12 @@ from typing import IO, Any, Final
 
 import click
 
-from did_agent.agent import Agent
 from did_agent.cli.deployment import Deployment
 from did_agent.cli.examination import (
     Step,
     examine_credential,
     examine_presentation,
+    examine_receipt,
     examine_sd_jwt,
     examine_status_token,
     held,
@@ -33,7 +31,7 @@ from did_agent.credential.model import (
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.strict_json import parse_json
 from did_agent.encoding.timestamp import parse_timestamp
-from did_agent.errors import BadCredential, BadJOSE, WrongChallenge, WrongIssuer
+from did_agent.errors import BadCredential, BadJOSE, WrongChallenge, WrongIssuer, WrongType
 from did_agent.presentation.model import Expected
 from did_agent.presentation.verify import ask
 from did_agent.proof.data_integrity import verify_proof
@@ -55,16 +53,23 @@ _DOTS: Final = 2  # of a compact JWS
 def verify_file(
     at: Deployment, file: IO[bytes], audience: str | None, challenge: str | None, moment: str | None, as_json: bool
 ) -> None:
-    """Check a credential, presentation, token or status list offline: all but revocation.
+    """Check a credential, presentation, status list or consent receipt offline: all but revocation.
 
-    Capability and identity credentials are also held against the trust list of this machine; of everything else only
-    the tree of what held and what did not is told.
+    Capability and identity credentials are also held against the trust list of this machine, and so are consent
+    receipts; of everything else only the tree of what held and what did not is told.
     """
     raw = file.read(MAX_FILE + 1).strip()
     now = system_clock() if moment is None else parse_timestamp(moment)
-    asking = Asking(audience=audience, challenge=challenge, now=now, trusted=TrustedIssuers.of(*at.trust.issuers))
+    trust = at.trust
+    asking = Asking(
+        audience=audience,
+        challenge=challenge,
+        now=now,
+        trusted=TrustedIssuers.of(*trust.issuers),
+        parties=frozenset(trust.parties),
+    )
     if raw[:1] not in (b"{", b"["):
-        found, tree = _of_text(_printable(raw), asking)
+        found, tree = _of_text(compact(raw), asking)
     else:
         content = parse_json(raw, max_depth=MAX_DEPTH)
         documents: list[Any] = content if isinstance(content, list) else [content]
@@ -82,6 +87,7 @@ class Asking:
     challenge: str | None
     now: datetime
     trusted: TrustedIssuers
+    parties: frozenset[str]
 
 
 def _tell(found: Mapping[str, object], tree: Step, *, as_json: bool) -> None:
@@ -102,6 +108,10 @@ def _of_text(text: str, asking: Asking) -> tuple[Mapping[str, object], Step]:
         return {}, examine_credential(text, now=asking.now)
     if jws.type == "statuslist+jwt":
         return {}, examine_status_token(text, now=asking.now)
+    if jws.type == "consent-receipt+jwt":
+        return examine_receipt(text, trusted=asking.parties, now=asking.now)
+    if jws.type == "at+jwt":
+        raise WrongType("an access token is judged by whom it is for; `did-agent token introspect` asks the bridge")
     return _of_presentation(text, asking)
 
 
@@ -175,7 +185,11 @@ def _presentation(raw: str, asking: Asking) -> tuple[dict[str, object], Verified
     return {"holder": asked.holder, "credentials": list(chain.credential_ids) if chain else []}, chain
 
 
-def _printable(raw: bytes) -> str:
+def compact(raw: bytes) -> str:
+    """Return the text of a file that holds a signed token.
+
+    Raises: BadJOSE.
+    """
     if not raw.isascii() or not raw.strip() or (raw.count(b".") != _DOTS and b"~" not in raw):
         raise BadJOSE("neither JSON nor a signed token")
     return raw.decode("ascii")
@@ -183,31 +197,3 @@ def _printable(raw: bytes) -> str:
 
 def _line(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-@click.group()
-def token() -> None:
-    """Get access tokens as an agent of this machine, and look into them."""
-
-
-@token.command()
-@click.argument("agent")
-@click.option("--resource", required=True, help="Exact identifier of the MCP server.")
-@click.option("--scope", help="Scopes, separated by spaces; all the agent may have if left out.")
-@json_option
-@click.pass_obj
-def get(at: Deployment, agent: str, resource: str, scope: str | None, as_json: bool) -> None:
-    """Present the agent's credential to the bridge and print the access token."""
-    held = Agent.load(agent, path=at.wallet.path)
-    text = asyncio.run(held.token(at.urls.bridge_url, resource, scope=scope))
-    emit({"access_token": text, "resource": resource}, as_json=as_json, text=text)
-
-
-@token.command()
-@click.argument("file", type=click.File("rb"))
-@json_option
-def inspect(file: IO[bytes], as_json: bool) -> None:
-    """Show what a token says; reads a file or - for standard input.  Nothing is verified."""
-    jws, claims = unverified_jws(_printable(file.read(MAX_FILE).strip()))
-    found = {"header": jws.header, "claims": claims}
-    emit(found, as_json=as_json, text="not verified:\n" + json.dumps(found, indent=2))

@@ -21,12 +21,13 @@ from did_agent.cli.credentials import cred
 from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
 from did_agent.cli.federation import federation
-from did_agent.cli.inspection import token, verify_file
+from did_agent.cli.inspection import verify_file
 from did_agent.cli.keys import did, key
 from did_agent.cli.login import login
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
 from did_agent.cli.policy import policy
 from did_agent.cli.signing_keys import signing_key
+from did_agent.cli.tokens import token
 from did_agent.cli.up import asked_to_end, run_alone, running
 from did_agent.errors import DidAgentError, Misconfigured
 

@@ -115,6 +115,13 @@ class BridgeClient:
         """
         await self._send("POST", "/revoke", data={"token": token, **self._assertion(key)})
 
+    async def introspect(self, key: SigningKey, token: str) -> dict[str, Any]:
+        """Return what the bridge says of a token to the client that has this key (RFC 7662).
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        return await self._send("POST", "/introspect", data={"token": token, **self._assertion(key)})
+
     async def put_resource(self, resource: str, *, name: str, tools: Mapping[str, str], **how: str) -> dict[str, Any]:
         """Register a protected resource and its tools in plain words; `how` are `binding`, `admits`, `signing_alg`."""
         body = {"resource": resource, "name": name, "tools": dict(tools), **how}

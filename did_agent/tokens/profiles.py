@@ -60,3 +60,10 @@ WORKLOAD: Final = JWTProfile(
     max_lifetime=86_400,
     single_audience=False,
 )
+# Ours: what a person allowed, for that person.  No `aud`, since it is for whoever they show it to, and no longest life.
+CONSENT_RECEIPT: Final = JWTProfile(
+    name="consent receipt",
+    types=frozenset({"consent-receipt+jwt"}),
+    required=frozenset({"iss", "sub", "exp", "jti", "client_id", "resource", "scopes"}),
+    max_bytes=65_536,
+)

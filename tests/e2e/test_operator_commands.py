@@ -49,6 +49,22 @@ def test_a_client_that_makes_no_sense_is_refused(up: Up) -> None:
     assert "must authenticate" in acting.stderr
 
 
+@pytest.mark.req("TOK-12")
+def test_a_token_is_looked_at_and_ended(up: Up) -> None:
+    token = up.run("token", "get", "buyer", "--resource", up.resource).stdout
+    did = next(row["did"] for row in up.json("agent", "list")["agents"] if row["name"] == "buyer")
+    told = json.loads(up.run("token", "introspect", "-", "--json", stdin=token).stdout)
+    assert (told["active"], told["sub"], told["aud"]) == (True, did, up.resource)
+    shown = up.run("token", "introspect", "-", "--agent", "buyer", stdin=token).stdout
+    assert shown.startswith("active\nwho:")
+    up.run("agent", "create", "bystander", "--sponsor", "Operations")
+    assert "not active" in up.run("token", "introspect", "-", "--agent", "bystander", stdin=token, expected=1).stdout
+    assert "unauthorized_client" in up.run("token", "revoke", "bystander", "-", stdin=token, expected=1).stderr
+    assert json.loads(up.run("token", "revoke", "buyer", "-", "--json", stdin=token).stdout)["revoked"] is True
+    gone = up.run("token", "introspect", "-", "--json", stdin=token, expected=1)
+    assert json.loads(gone.stdout) == {"active": False}
+
+
 @pytest.mark.req("DEL-10")
 def test_everything_of_an_agent_ends(up: Up) -> None:
     did = next(row["did"] for row in up.json("agent", "list")["agents"] if row["name"] == "buyer")

@@ -25,6 +25,7 @@ from did_agent.proof.sd_jwt import KeyBinding
 from did_agent.proof.vc_jose import verify_secured
 from did_agent.proof.vc_jwt import verify_vc_jwt
 from did_agent.tokens.client_assertion import verify_client_assertion
+from did_agent.tokens.consent_receipt import verify_receipt
 from did_agent.tokens.dpop import verify_proof
 from did_agent.tokens.policy_bundle import verify_bundle
 from tests.fakes.artefacts import Artefacts
@@ -119,6 +120,12 @@ async def _dpop(r: Readers, text: str) -> None:
     verify_proof([text], method="POST", url=f"{r.made.world.url}/token", now=r.now, access_token=None)
 
 
+async def _receipt(r: Readers, text: str) -> None:
+    # Whoever signed it is trusted: here only the kind is in question.
+    signer = str(unverified_jws(text)[0].header.get("kid", "")).partition("#")[0]
+    verify_receipt(text, trusted=frozenset({signer}), now=r.now)
+
+
 def _vc_api(path: str, member: str) -> Callable[[Readers, str], Awaitable[None]]:
     async def read(r: Readers, text: str) -> None:
         secured: Any = json.loads(text) if text.startswith("{") else text
@@ -142,6 +149,7 @@ READERS: dict[str, tuple[Callable[[Readers, str], Awaitable[None]], frozenset[st
     "delivery": (_batch, frozenset({"audit_batch"})),
     "policy bundle": (_bundle, frozenset({"policy_bundle"})),
     "client assertion": (_assertion, frozenset({"client_assertion"})),
+    "consent receipt": (_receipt, frozenset({"receipt"})),
     "DPoP proof": (_dpop, frozenset({"dpop"})),
     "VC-API, credential": (
         _vc_api("/credentials/verify", "verifiableCredential"),
