@@ -78,7 +78,8 @@ def redirect_uris(value: object) -> tuple[str, ...]:
         raise InvalidParameter(f"redirect_uris is not a list of 1 to {MAX_REDIRECTS}")
     for uri in value:
         if not isinstance(uri, str) or not is_redirect_uri(uri):
-            raise InvalidParameter(f"{str(uri)[:100]!r} cannot be a redirect URI")
+            allowed = "https, http to a loopback address, or a scheme of the app's own"
+            raise InvalidParameter(f"{str(uri)[:100]!r} cannot be a redirect URI: {allowed}")
     return tuple(value)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
@@ -14,6 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from did_agent.errors import Unavailable
 
 THREADS: Final = 2  # hashes at once
+NICENESS: Final = 15  # of the hashing threads: who is at the token endpoint is served first on a busy machine
 MAX_WAITING: Final = 32  # logins in the queue; more are turned away
 
 Result = TypeVar("Result")
@@ -24,7 +29,7 @@ class Argon2Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="argon2")
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2", initializer=_step_back)
         self._waiting = 0
         self._nobody: str | None = None
 
@@ -64,3 +69,10 @@ class Argon2Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
+
+
+def _step_back() -> None:
+    # Linux has a niceness for each thread, and those that argon2 makes inherit it; elsewhere it is the whole process's.
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may forbid it; then logins are only in the way
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

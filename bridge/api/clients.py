@@ -62,7 +62,9 @@ def routes(administration: Administration, clients: ClientAdministration) -> API
 
 def _client(client_id: str, body: ClientBody) -> OAuthClient:
     if not _ID.fullmatch(client_id):
-        raise InvalidParameter("a client id is 1 to 128 of A-Z a-z 0-9 . _ ~ -")
+        raise InvalidParameter(
+            "a client id is 1 to 128 of A-Z a-z 0-9 . _ ~ -; DIDs of agents and URLs of documents need no registration"
+        )
     if body.agent is not None:
         parse_did_key(body.agent)
         if body.auth_method == "none":

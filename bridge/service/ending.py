@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bridge import audit_trail, issuance
@@ -15,6 +16,7 @@ from bridge.service.clients import Clients
 from bridge.service.revocation import end_tokens
 from did_agent import errors
 from did_agent.clock import Clock
+from did_agent.did.resolve import resolve
 from did_agent.tokens.access_token import AccessToken
 
 
@@ -51,13 +53,12 @@ class Ending:
     async def end_subject(self, subject: str, *, by: AccessToken, request_id: str) -> None:
         """End every token, family, code and session of a person or an agent (Global Token Revocation).
 
-        Raises: NotFound when nobody of that name was ever given anything.
+        Raises: NotFound when there is no such person, BadDID.
         """
         now, reason = self.clock(), "an operator ended everything of this subject"
         async with self.store.transaction() as work:
-            known = subject.startswith("did:") or await work.user(subject) is not None
-            if not known:
-                raise errors.NotFound("there is no such subject")
+            if not _is_agent(subject) and await work.user(subject) is None:
+                raise errors.NotFound("there is no such user; agents are named by their DID")
             await work.sign_out(subject)
             ended = await work.end_families(subject)
             await end_tokens(work, [subject, *ended], reason=reason, identity=self.identity, now=now)
@@ -103,3 +104,12 @@ class Ending:
             return None
         async with self.store.transaction() as work:
             return await work.family(named.family)
+
+
+def _is_agent(subject: str) -> bool:
+    # A mistyped DID would end nothing and be answered as done: what no agent can be called is refused.
+    if not subject.startswith("did:"):
+        return False
+    with suppress(errors.KeysUnavailable):  # a did:web: its document is not needed to end what it holds
+        resolve(subject)
+    return True

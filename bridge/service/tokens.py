@@ -100,7 +100,9 @@ class Tokens:
         if grant_type is None:
             raise errors.MissingParameter("grant_type is required")
         if grant_type not in self.grants:
-            raise errors.UnsupportedGrantType("the grant is not offered")
+            raise errors.UnsupportedGrantType(
+                "the grant is not offered; grant_types_supported of the metadata lists what is"
+            )
         attempt.grant, handler = self.grants[grant_type]
         client = await self.clients.authenticate(request, now=attempt.now)
         if client is not None:

@@ -74,7 +74,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise InvalidParameter(f"{where}: {first['msg']}") from error
+        raise InvalidParameter(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 async def read_form(request: Request) -> Parameters:

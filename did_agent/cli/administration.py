@@ -48,7 +48,7 @@ def add(at: Deployment, /, identifier: str, *, name: str, tools: tuple[str, ...]
     """Register a server, or change what is known of it."""
     words = dict(_pair(tool) for tool in tools)
     added = asyncio.run(at.bridge.put_resource(identifier, name=name, tools=words, **how))
-    emit(added, as_json=as_json, text=f"{name} is registered with {len(words)} tools")
+    emit(added, as_json=as_json, text=f"{name} is registered with tools {', '.join(words)}")
 
 
 @resource.command("list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +14,24 @@ from did_agent.cli.deployment import Deployment
 from did_agent.cli.output import emit, json_option, table
 from did_agent.client.clients import ClientsClient
 from did_agent.encoding.strict_json import parse_object
-from did_agent.errors import NotFound
+from did_agent.errors import Malformed, NotFound
 
-METHODS: Final = ("none", "private_key_jwt", "client_secret_basic", "client_secret_post")
+METHODS: Final = (
+    "none",
+    "private_key_jwt",
+    "client_secret_basic",
+    "client_secret_post",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+)
+# Which option proves a client of which method; each belongs to its own alone.
+_PROOFS: Final = {
+    "jwks": "private_key_jwt",
+    "certificate": "self_signed_tls_client_auth",
+    "certificate_name": "tls_client_auth",
+}
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -29,11 +44,9 @@ def client() -> None:
 @click.option("--name", required=True, help="What people see at consent.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where answers go; repeatable.")
 @click.option("--auth", "method", type=click.Choice(METHODS), default="none", show_default=True)
-@click.option(
-    "--jwks",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with its public keys, for private_key_jwt.",
-)
+@click.option("--jwks", type=_FILE, help="File with its public keys, for private_key_jwt.")
+@click.option("--certificate", type=_FILE, help="PEM file with its certificate, for self_signed_tls_client_auth.")
+@click.option("--certificate-name", help="Name in its certificate, such as san_dns=erp.example, for tls_client_auth.")
 @click.option("--agent", help="The agent behind it, by name, id or DID.")
 @click.option("--resource", "resources", multiple=True, help="It may ask for these alone; repeatable.")
 @click.option("--require-pushed", is_flag=True, help="Its requests must come by /par.")
@@ -94,23 +107,48 @@ def revoke(at: Deployment, name: str, as_json: bool) -> None:
 
 
 async def _add(at: Deployment, client_id: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
+    for option, proves in _PROOFS.items():
+        if (options[option] is not None) != (method == proves):
+            raise click.UsageError(f"--{option.replace('_', '-')} belongs to --auth {proves}")
+    if method == "none" and not options["redirect_uris"]:
+        raise click.UsageError("a public client is answered by redirect alone: say --redirect-uri")
     body = {"name": options["name"], "auth_method": method, "redirect_uris": list(options["redirect_uris"])}
     body |= {"resources": list(options["resources"]), "require_pushed": options["require_pushed"]}
-    if (options["jwks"] is not None) != (method == "private_key_jwt"):
-        raise click.UsageError("--jwks belongs to --auth private_key_jwt")
-    if options["jwks"] is not None:
-        body["keys"] = _keys(options["jwks"])
+    body |= _proof(**{option: options[option] for option in _PROOFS})
     if options["agent"] is not None:
         body["agent"] = (await find_agent(at, options["agent"]))["did"]
     return await _client(at).put(client_id, body)
 
 
+def _proof(jwks: Path | None, certificate: Path | None, certificate_name: str | None) -> dict[str, Any]:
+    if jwks is not None:
+        return {"keys": _keys(jwks)}
+    if certificate is not None:
+        return {"keys": [{"x5c": [_der(certificate)]}]}
+    if certificate_name is not None:
+        kind, _, value = certificate_name.partition("=")
+        return {"certificate_name": {kind: value}}
+    return {}
+
+
 def _keys(path: Path) -> list[object]:
-    members = parse_object(path.read_bytes())
+    try:
+        members = parse_object(path.read_bytes())
+    except Malformed as error:
+        raise click.UsageError(f"{path} holds no JSON object: {error.detail or error.public}") from error
     keys = members.get("keys", [members])  # a JWK Set, or one JWK
-    if not isinstance(keys, list):
-        raise click.UsageError(f"{path} holds neither a JWK nor a JWK Set: {json.dumps(members)[:60]}")
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise click.UsageError(f"{path} holds neither a JWK nor a JWK Set")
+    if any("d" in key or "k" in key for key in keys):
+        raise click.UsageError(f"{path} holds a private key, which stays with the client: give its public part")
     return keys
+
+
+def _der(path: Path) -> str:
+    found = _PEM.findall(path.read_bytes())
+    if len(found) != 1:
+        raise click.UsageError(f"{path} holds {len(found)} certificates in PEM, not one")
+    return b"".join(found[0].split()).decode("ascii")
 
 
 def _client(at: Deployment) -> ClientsClient:

@@ -23,11 +23,19 @@ _MAX_CELL: Final = 72  # characters
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # By stable code; families have theirs in `_hint`.
 _HINTS: Final[Mapping[str, str]] = {
-    "not_found": "`did-agent agent list` and `did-agent cred list` show what there is",
+    "not_found": "`did-agent agent list`, `did-agent cred list` and `did-agent client list` show what there is",
     "chain_broken": "a delegated credential is checked with the chain above it: a JSON list of all of them",
     "issuer_not_trusted": "trust.json in the data folder says whom this machine trusts; check --data",
     "wrong_audience": "--audience must be exactly whom the presentation is addressed to",
     "log_inconsistent": "the file is not what the ledger signed, or --key and --origin name another ledger",
+}
+# By the code that a party answered with.
+_ANSWERED: Final[Mapping[str, str]] = {
+    "not_found": "`did-agent … list` shows what there is; `did-agent doctor` tells whether the URLs are right",
+    "wrong_host": "parties answer to their exact URL alone; check DID_AGENT_BRIDGE_URL and the others",
+    "invalid_target": "`did-agent resource list` shows the identifiers, which are compared exactly",
+    "invalid_scope": "`did-agent cred list` shows what agents hold, `did-agent resource list` what there is to ask for",
+    "unauthorized_client": "what a client may do depends on who it is: try as the agent that the token was given to",
 }
 
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -100,7 +108,9 @@ def _hint(error: DidAgentError) -> str:
         return "are the parties running? `did-agent up` starts them, `did-agent doctor` looks"
     if code == NOT_AUTHENTICATED:
         return "the bridge does not accept this key: check --data, and that the agent is active"
-    return "`did-agent doctor` checks the set-up" if isinstance(error, Misconfigured) else _HINTS.get(error.code, "")
+    if isinstance(error, Misconfigured):
+        return "`did-agent doctor` checks the set-up"
+    return _ANSWERED.get(error.server_code, "") if isinstance(error, ServerRefused) else _HINTS.get(error.code, "")
 
 
 def _cell(value: object) -> str:

@@ -84,7 +84,7 @@ def revoke(at: Deployment, agent: str, file: IO[bytes], as_json: bool) -> None:
     """
     key = at.wallet.key(agent)
     asyncio.run(BridgeClient(at.urls.bridge_url).revoke(key, _token_in(file)))
-    emit({"agent": agent, "revoked": True}, as_json=as_json, text=f"the token of {agent} has ended")
+    emit({"agent": agent, "revoked": True}, as_json=as_json, text=f"if it was a token of {agent}, it has ended")
 
 
 def _token_in(file: IO[bytes]) -> str:

@@ -60,6 +60,8 @@ def require_address(party: str, base: str) -> None:
         is_address = False
     if not is_address:
         raise PeerUnavailable(f"the {party} {base[:200]!r}: not a URL to call")
+    if base.endswith("/"):  # identifiers are compared exactly, and behind this one is nothing
+        raise PeerUnavailable(f"the {party} {base[:200]!r}: say its URL without the slash at the end")
 
 
 def segment(value: str) -> str:

@@ -78,7 +78,7 @@ class Wallet:
 
     def _folder(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
-            raise NotFound(f"{name!r:.80} cannot name an agent of a wallet")
+            raise NotFound(f"{name!r:.80} cannot name an agent of a wallet: 1 to 64 of A-Z a-z 0-9 . _ -")
         return self.path / name
 
 

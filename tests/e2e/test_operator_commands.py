@@ -12,6 +12,7 @@ from processes import Up
 
 from did_agent.keys import ecdsa
 from did_agent.keys.jwk import public_jwk
+from tests.fakes.certificates import certificate
 
 REDIRECT = "http://127.0.0.1:9/callback"
 
@@ -43,10 +44,29 @@ def test_a_client_comes_and_goes(up: Up, tmp_path: Path) -> None:
 
 
 def test_a_client_that_makes_no_sense_is_refused(up: Up) -> None:
+    before = up.json("client", "list")["clients"]
     missing = up.run("client", "add", "x", "--name", "X", "--auth", "private_key_jwt", expected=2)
     assert "--jwks belongs to" in missing.stderr
-    acting = up.run("client", "add", "x", "--name", "X", "--agent", "buyer", expected=1)
+    acting = up.run("client", "add", "x", "--name", "X", "--redirect-uri", REDIRECT, "--agent", "buyer", expected=1)
     assert "must authenticate" in acting.stderr
+    assert "say --redirect-uri" in up.run("client", "add", "x", "--name", "X", expected=2).stderr
+    odd = up.run("client", "add", "x", "--name", "X", "--redirect-uri", "http://example.com/", expected=1)
+    assert "https, http to a loopback address" in odd.stderr
+    assert up.json("client", "list")["clients"] == before
+
+
+def test_a_client_is_known_by_its_certificate_or_the_name_in_it(up: Up, tmp_path: Path) -> None:
+    own = certificate(tmp_path, "erp")
+    by_key = ("--auth", "self_signed_tls_client_auth", "--certificate", str(own.pem))
+    assert up.json("client", "add", "erp", "--name", "ERP", *by_key)["keys"] == [own.x5c]
+    two = tmp_path / "two.pem"
+    two.write_bytes(own.pem.read_bytes() * 2)
+    adding = ("client", "add", "erp", "--name", "ERP", *by_key[:3], str(two))
+    assert "2 certificates" in up.run(*adding, expected=2).stderr
+    by_name = ("--auth", "tls_client_auth", "--certificate-name", "san_dns=erp.example")
+    named = up.json("client", "add", "erp", "--name", "ERP", *by_name)
+    assert named["certificate_name"] == {"san_dns": "erp.example"}
+    up.run("client", "remove", "erp")
 
 
 @pytest.mark.req("TOK-12")

@@ -75,6 +75,33 @@ def test_wrong_usage_ends_with_2_and_prints_no_data(machine: Machine, arguments:
     refused(machine.run(*arguments), 2, "Usage: ", "Error: ")
 
 
+@pytest.mark.req("KEY-01")
+@pytest.mark.parametrize("secret", [{"kty": "OKP", "crv": "Ed25519", "d": "AAAA"}, {"kty": "oct", "k": "AAAA"}])
+@pytest.mark.parametrize("as_set", [True, False])
+def test_a_private_key_never_leaves_for_the_bridge(machine: Machine, secret: dict[str, str], as_set: bool) -> None:
+    file = machine.file({"keys": [secret]} if as_set else secret, "jwks.json")
+    adding = ("client", "add", "x", "--name", "X", "--auth", "private_key_jwt", "--jwks", file)
+    # Nothing listens there: whatever is sent ends with 3.
+    nowhere = {"DID_AGENT_BRIDGE_URL": "http://127.0.0.1:1"}
+    shown = machine.run(*adding, env=nowhere)
+    assert shown.exit_code == 2
+    assert "stays with the client" in shown.stderr
+    public = machine.file({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}]}, "jwks.json")
+    assert machine.run(*adding[:-1], public, env=nowhere).exit_code == 3
+
+
+@pytest.mark.parametrize("content", ["hello", "[]", '{"keys":"x"}', '{"keys":[1]}'])
+def test_a_file_of_keys_that_holds_none_is_named(machine: Machine, content: str) -> None:
+    file = machine.file(content, "jwks.json")
+    adding = ("client", "add", "x", "--name", "X", "--auth", "private_key_jwt", "--jwks", file)
+    refused(machine.run(*adding), 2, "jwks.json holds")
+
+
+def test_a_party_that_is_named_with_a_slash_at_the_end_is_said_so(machine: Machine) -> None:
+    env = {"DID_AGENT_BRIDGE_URL": "http://127.0.0.1:1/"}
+    refused(machine.run("client", "list", env=env), 3, "without the slash at the end")
+
+
 def test_every_command_explains_itself(machine: Machine) -> None:
     def walk(command: Any, path: tuple[str, ...]) -> list[tuple[str, ...]]:
         below = getattr(command, "commands", {})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from argon2 import PasswordHasher
 
-from bridge.adapters.passwords import MAX_WAITING, Argon2Passwords
+from bridge.adapters.passwords import MAX_WAITING, NICENESS, Argon2Passwords
 from bridge.authorization_request import parse_scope
 from bridge.challenges import make_challenge, require_challenge
 from bridge.consent import csrf_token, require_csrf, require_same_origin
@@ -130,3 +132,17 @@ async def test_more_logins_than_fit_the_queue_are_turned_away() -> None:
     assert len(await asyncio.gather(*waiting)) == MAX_WAITING
     assert await passwords.hash("room again")
     passwords.close()
+
+
+@pytest.mark.req("OAU-16")
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux alone")
+async def test_hashing_steps_back_behind_everybody_else() -> None:
+    pool = Argon2Passwords(CHEAP)
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    assert await pool._run(niceness) == NICENESS > before
+    assert niceness() == before
+    pool.close()

@@ -135,6 +135,8 @@ def test_a_grid_of_one_line_needs_no_padding() -> None:
         (ServerRefused(403, "insufficient_scope", "", None), 1, None),
         (PeerUnavailable("the bridge"), 3, "did-agent up"),
         (ServerRefused(401, "invalid_client", "", None), 4, "--data"),
+        (ServerRefused(400, "invalid_target", "", None), 1, "did-agent resource list"),
+        (ServerRefused(421, "wrong_host", "", None), 1, "DID_AGENT_BRIDGE_URL"),
         (NotAuthenticated(), 4, "--data"),
     ],
 )
