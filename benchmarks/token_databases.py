@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,14 +86,13 @@ def _write(url: str, table: str, columns: Sequence[str], rows: Rows) -> None:
         return
     marks = ", ".join("?" for _ in columns)
     statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  # our own names
-    with sqlite3.connect(str(place.database), timeout=60) as connection:
-        waiting: list[tuple[Any, ...]] = []
-        for row in rows:
-            waiting.append(row)
-            if len(waiting) == CHUNK:
-                connection.executemany(statement, waiting)
-                connection.commit()
-                waiting.clear()
-        connection.executemany(statement, waiting)
-        connection.commit()
-    connection.close()
+    with closing(sqlite3.connect(str(place.database), timeout=60)) as file:
+        for some in _chunks(rows):
+            with file:
+                file.executemany(statement, some)
+
+
+def _chunks(rows: Rows) -> Iterator[list[tuple[Any, ...]]]:
+    left = iter(rows)
+    while some := list(islice(left, CHUNK)):
+        yield some

@@ -119,7 +119,7 @@ async def _beside_logins(ours: Bridge, rate: float, requests: Sequence[bytes]) -
 
     people = asyncio.create_task(again())
     load = asyncio.create_task(_at(ours, rate, requests))
-    # The load says when it ends: it waits for a quiet server, which logins would keep it from.
+    # The load ends only once the server is quiet, which logins would keep it from.
     await asyncio.wait({load, people}, timeout=len(requests) / rate, return_when=asyncio.FIRST_EXCEPTION)
     over.set()
     await people

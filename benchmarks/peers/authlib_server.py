@@ -13,11 +13,12 @@ import time
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
-from authlib.oauth2.rfc6749 import ClientMixin, grants
+from authlib.oauth2.rfc6749 import ClientMixin, InvalidClientError, grants
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
 from flask import Flask
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
 
 GIVEN = json.loads(os.environ["BENCH_GIVEN"])
@@ -43,6 +44,7 @@ class Client(ClientMixin):
 
 
 CLIENT = Client()
+CLIENT_KEY = OKPKey.import_key({**GIVEN["jwk"], "alg": "EdDSA"})
 database = sqlite3.connect(GIVEN["database"], isolation_level=None, check_same_thread=False)
 for pragma in ("journal_mode=WAL", "synchronous=FULL"):
     database.execute(f"PRAGMA {pragma}")
@@ -65,12 +67,15 @@ class Assertions(JWTBearerClientAssertion):
         return True
 
     def process_assertion_claims(self, assertion: str, resolve_key: Any) -> Any:
-        token = jwt.decode(assertion, resolve_key, algorithms=["EdDSA"])
+        try:
+            token = jwt.decode(assertion, resolve_key, algorithms=["EdDSA"])
+        except JoseError as error:
+            raise InvalidClientError(description=str(error)) from error
         self.verify_claims(token.claims)
         return token.claims
 
     def resolve_client_public_key(self, _client: Any) -> Any:
-        return OKPKey.import_key({**GIVEN["jwk"], "alg": "EdDSA"})
+        return CLIENT_KEY
 
 
 class Tokens(JWTBearerTokenGenerator):
@@ -90,6 +95,7 @@ class ClientCredentials(grants.ClientCredentialsGrant):
 
 
 app = Flask("bench")
+app.config["OAUTH2_TOKEN_EXPIRES_IN"] = {"client_credentials": 300}
 server = AuthorizationServer(app, query_client=lambda _id: CLIENT, save_token=lambda _token, _request: None)
 server.register_client_auth_method("private_key_jwt", Assertions())
 server.register_token_generator("default", Tokens(issuer=ISSUER, alg="ES256"))

@@ -89,6 +89,46 @@ def test_an_example_runs(example: str, tmp_path: Path) -> None:
     assert "False" in done.stdout
 
 
+PERSON = """
+import asyncio, sys
+from urllib.parse import parse_qs, urlsplit
+import httpx2
+from did_agent.cli.demo.person import sign_in_and_consent
+question = sys.argv[1]
+answer = asyncio.run(sign_in_and_consent(question, username="jo", password="only for examples"))
+httpx2.get(parse_qs(urlsplit(question).query)["redirect_uri"][0], params=answer, trust_env=False)
+"""
+
+
+def prepared(home: Path, example: str) -> subprocess.CompletedProcess[str]:
+    """Run the commands that an example's first lines ask for, then the example."""
+    path = ROOT / "examples" / f"{example}.py"
+    person = home / "person.py"
+    person.write_text(PERSON)
+    there = {"DID_AGENT_USER_PASSWORD": "only for examples", "BROWSER": f"{sys.executable} {person} %s"}
+    steps = [line for line in path.read_text().splitlines() if line.startswith("did-agent ")]
+    assert steps
+    commands = [[*COMMAND, *shlex.split(step)[1:]] for step in steps]
+    for command in [*commands, [sys.executable, str(path)]]:
+        done = subprocess.run(command, cwd=home, env=environment() | there, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def test_the_example_of_an_agent_for_a_person_runs(home: Path) -> None:
+    shown = prepared(home, "04_act_for_a_person").stdout
+    assert "on behalf of: jo - acting: did:key:z6Mk" in shown
+    assert "may: tool:list_menu\n" in shown
+    assert "falafel" in shown
+
+
+def test_the_example_of_the_next_agent_runs(home: Path) -> None:
+    shown = prepared(home, "05_call_the_next_agent").stdout
+    assert "for the planner: True\nacting is the storekeeper: True\nmay: tool:update_stock\n" in shown
+    assert "update_stock: done" in shown
+    assert "may not call create_order" in shown
+
+
 def test_the_guard_example_answers_a_registered_agent(home: Path) -> None:
     server = subprocess.Popen(
         [sys.executable, str(ROOT / "examples" / "02_protect_an_mcp_server.py")],
