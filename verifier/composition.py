@@ -25,7 +25,10 @@ from verifier.adapters.feed import RevocationFeed
 from verifier.adapters.keys import IssuerKeys
 from verifier.adapters.spool import Spool
 from verifier.delegation import StrictDelegation
-from verifier.service import PresentationDoor, Verifier
+from verifier.doors.presentation import PresentationDoor
+from verifier.doors.token import TokenDoor
+from verifier.ports import Door
+from verifier.service import Verifier
 from verifier.settings import VerifierSettings
 
 
@@ -79,19 +82,21 @@ def compose(  # each is one thing a deployment may have to say
     keys = IssuerKeys(bridge, fetcher, clock=clock)
     feed = RevocationFeed(bridge, keys, clock=clock, staleness=timedelta(seconds=settings.staleness_seconds))
     spool = Spool(settings.spool_file, clock=clock)
-    door = _door(settings, fetcher, spool, clock)
+    presentations = _presentations(resource, settings, fetcher, clock)
+    delegation = _delegation(settings, presentations, BridgeEvidence(bridge, fetcher))
+    doors: list[Door] = [
+        TokenDoor(resource=resource, issuer=bridge, keys=keys, delegation=delegation),
+        *(() if presentations is None else (presentations,)),
+    ]
     verifier = Verifier(
         resource=resource,
-        issuer=bridge,
         source=did_key(key.public),
         party="verifier",
-        keys=keys,
+        doors=doors,
         revocations=feed,
         audit=spool,
         clock=clock,
-        presentations=door,
         replay=spool,
-        delegation=_delegation(settings, door, BridgeEvidence(bridge, fetcher)),
     )
     background: list[Any] = [feed.run]
     if settings.ledger_url is not None:
@@ -108,10 +113,9 @@ def token_verifier(  # each is one thing a party must say
     feed = RevocationFeed(bridge, keys, clock=clock)
     verifier = Verifier(
         resource=resource,
-        issuer=bridge,
         source=did_key(key.public),
         party=party,
-        keys=keys,
+        doors=(TokenDoor(resource=resource, issuer=bridge, keys=keys),),
         revocations=feed,
         audit=audit,
         clock=clock,
@@ -119,13 +123,15 @@ def token_verifier(  # each is one thing a party must say
     return verifier, feed
 
 
-def _door(settings: VerifierSettings, fetcher: GuardedFetcher, spool: Spool, clock: Clock) -> PresentationDoor | None:
+def _presentations(
+    resource: str, settings: VerifierSettings, fetcher: GuardedFetcher, clock: Clock
+) -> PresentationDoor | None:
     if not settings.trusted_issuers:
         return None
     trusted = TrustedIssuers.of(*settings.trusted_issuers)
     max_age = timedelta(seconds=settings.status_max_age)
     statuses = StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=clock)
-    return PresentationDoor(trusted=trusted, statuses=statuses, replay=spool)
+    return PresentationDoor(resource=resource, trusted=trusted, statuses=statuses)
 
 
 def _delegation(

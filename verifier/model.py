@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from did_agent.errors import DidAgentError
 from did_agent.policy.caller import VerifiedCaller
+from verifier.http import Shown
 
 Form = Literal["vp", "jwt"]
+Again = Callable[[Shown, datetime], Awaitable["Entry"]]  # raises what the door raises
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +23,34 @@ class Admission:
     form: Form
     token_id: str | None  # `jti` of an access token
     valid_until: datetime
+    revocable_ids: tuple[str, ...] = field(init=False, compare=False)  # whose revocation ends this admission
 
-    @property
-    def revocable_ids(self) -> tuple[str, ...]:
-        """Everything whose revocation ends this admission: credentials, agents, and the token itself."""
+    def __post_init__(self) -> None:
+        """Collect credentials, agents, the task and the token itself, once."""
         caller = self.caller
         agents = (caller.principal.id,) if caller.principal.kind != "user" else ()
-        token = () if self.token_id is None else (self.token_id,)
-        return (*caller.credential_ids, *caller.actors, *agents, *token)
+        others = tuple(one for one in (caller.task, self.token_id) if one is not None)
+        object.__setattr__(self, "revocable_ids", (*caller.credential_ids, *caller.actors, *agents, *others))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleUse:
+    """A value that counts once; spent after everything else, so that nobody can burn another's (TOK-10, VCX-01)."""
+
+    purpose: str
+    key: str
+    expires: datetime
+    refusal: type[DidAgentError]  # raised when it was spent before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Somebody at the door, believed but for the single-use values.
+
+    `again` takes the very same text another time: its signature need not be verified twice, everything that can change
+    is looked at anew.  None where nothing may be remembered.
+    """
+
+    admission: Admission
+    single_use: tuple[SingleUse, ...] = ()
+    again: Again | None = None

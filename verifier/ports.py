@@ -9,6 +9,24 @@ from typing import Any, Protocol
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
 from did_agent.keys.public import PublicKey
+from did_agent.proof.jose import UnverifiedJWS
+from verifier.http import Shown
+from verifier.model import Entry
+
+
+class Door(Protocol):
+    """One form of credential."""
+
+    def opens(self, shown: Shown, jws: UnverifiedJWS | None) -> bool:
+        """Tell whether the credential has this form; `jws` is None when it is no compact JWS."""
+        ...
+
+    async def admit(self, shown: Shown, jws: UnverifiedJWS | None, now: datetime) -> Entry:
+        """Return who shows it.
+
+        Raises: Malformed, VerificationError, Unavailable.
+        """
+        ...
 
 
 class KeySource(Protocol):

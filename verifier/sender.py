@@ -6,12 +6,16 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from did_agent.encoding import base64url
 from did_agent.errors import BadDPoPProof
 from did_agent.tokens.confirmation import Confirmation
 from did_agent.tokens.dpop import DPoPProof, verify_proof
 from verifier.http import Shown
+from verifier.model import SingleUse
+
+_PURPOSE: Final = "dpop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +56,12 @@ def require_bound(confirmation: Confirmation | None, proven: ProvenKeys) -> None
     """
     if proven.proof is not None and confirmation != proven.proof.confirmation:
         raise BadDPoPProof("the token is not bound to the key of the proof")
+
+
+def single_use(proven: ProvenKeys) -> tuple[SingleUse, ...]:
+    """Return what must still be spent of a proof (RFC 9449, 11.1)."""
+    proof = proven.proof
+    if proof is None:
+        return ()
+    once = SingleUse(purpose=_PURPOSE, key=proof.replay_key, expires=proof.replay_until, refusal=BadDPoPProof)
+    return (once,)

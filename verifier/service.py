@@ -1,55 +1,24 @@
-"""Admit, decide, record: the one pipeline behind every guard, for presentations and tokens alike."""
+"""Admit, decide, record: the one pipeline behind every guard, whatever form of credential was shown."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
-from did_agent.credential.known import KnownCredentials
-from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
-from did_agent.errors import (
-    BadDPoPProof,
-    DidAgentError,
-    InsufficientScope,
-    Replayed,
-    Revoked,
-    Suspended,
-    UntrustedIssuer,
-    WrongType,
-)
-from did_agent.policy.admission import caller_from_presentation, caller_from_token
+from did_agent.errors import BadDPoPProof, DidAgentError, InsufficientScope, WrongType
 from did_agent.policy.decide import Call, Decision, decide
 from did_agent.ports import SpendOnce
-from did_agent.presentation.model import Expected
-from did_agent.presentation.verify import ask, judge
 from did_agent.proof.jose import MAX_TOKEN, parse_compact
-from did_agent.tokens.access_token import verify_access_token
-from did_agent.tokens.dpop import DPoPProof
-from verifier.delegation import StrictDelegation
+from verifier.doors.known import KnownTexts
 from verifier.http import Shown
-from verifier.model import Admission
-from verifier.ports import AuditSink, KeySource, Revocations, StatusListSource
-from verifier.sender import prove_keys, require_bound
-
-MAX_DEPTH: Final = 4  # delegations after the root
-_PRESENTATION_PURPOSE: Final = "presentation"
-_PROOF_PURPOSE: Final = "dpop"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PresentationDoor:
-    """What is needed to accept presentations; without it tokens alone are."""
-
-    trusted: TrustedIssuers
-    statuses: StatusListSource
-    replay: SpendOnce
-    known: KnownCredentials = field(default_factory=KnownCredentials)
+from verifier.model import Admission, Entry, SingleUse
+from verifier.ports import AuditSink, Door, Revocations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,28 +26,26 @@ class Verifier:
     """Guards one resource.  Methods raise on refusal; there is no third outcome."""
 
     resource: str  # our identifier, the exact `aud`
-    issuer: str  # the bridge's issuer string, the exact `iss`
     source: str  # DID of the party that decides, for the record
     party: str
-    keys: KeySource
+    doors: Sequence[Door]  # the first that opens for what was shown is the only one asked
     revocations: Revocations
     audit: AuditSink
     clock: Clock
-    presentations: PresentationDoor | None = None
-    replay: SpendOnce | None = None  # where DPoP proofs are spent; without it none is accepted
-    delegation: StrictDelegation | None = None  # without it the bridge's word on delegations is enough
+    replay: SpendOnce | None = None  # where single-use values are spent; without it none is accepted
+    known: KnownTexts = field(default_factory=KnownTexts)
 
     async def admit(self, shown: Shown) -> Admission:
-        """Return who shows a credential; its JOSE type alone picks the door (TOK-08).
+        """Return who shows a credential; what it is alone picks the door (TOK-08).
 
         Raises: Malformed, VerificationError, Unavailable.
         """
-        jws = parse_compact(shown.credential, max_bytes=MAX_TOKEN)
-        if jws.type == "at+jwt":
-            return await self._admit_token(shown, jws.header.get("kid"))
-        if jws.type == "vp+jwt" and shown.scheme == "bearer":
-            return await self._admit_presentation(shown.credential)
-        raise WrongType("neither an access token nor a presentation")
+        now = self.clock()
+        entry = await self._enter(shown, now)
+        await self.revocations.require_live(entry.admission.revocable_ids, now)
+        for once in entry.single_use:
+            await self._spend(once)
+        return entry.admission
 
     async def decide(
         self, admission: Admission, *, tool: str, arguments: Mapping[str, object], request_id: str
@@ -145,70 +112,24 @@ class Verifier:
             )
         )
 
-    async def _admit_token(self, shown: Shown, kid: object) -> Admission:
-        key = await self.keys.find(kid)
-        now = self.clock()
-        proven = prove_keys(shown, now=now)
-        token = verify_access_token(
-            shown.credential,
-            find_key=lambda _header, _claims: key,
-            expected_issuer=self.issuer,
-            expected_audience=self.resource,
-            proven=proven.confirmations,
-            now=now,
-        )
-        require_bound(token.confirmation, proven)
-        caller = caller_from_token(token)
-        if self.delegation is not None:
-            behind = await self.delegation.require(token, now=now)
-            # Whoever forged a token may have left out the credential whose revocation would end it.
-            caller = replace(caller, credential_ids=tuple(dict.fromkeys((*caller.credential_ids, *behind))))
-        admission = Admission(caller=caller, form="jwt", token_id=token.id, valid_until=token.expires)
-        await self.revocations.require_live(admission.revocable_ids, now)
-        await self._spend(proven.proof)
-        return admission
+    async def _enter(self, shown: Shown, now: datetime) -> Entry:
+        known = self.known.find(shown.credential)
+        if known is not None:
+            return await known(shown, now)
+        jws = parse_compact(shown.credential, max_bytes=MAX_TOKEN)
+        for door in self.doors:
+            if door.opens(shown, jws):
+                entry = await door.admit(shown, jws, now)
+                if entry.again is not None:
+                    self.known.remember(shown.credential, entry.again)
+                return entry
+        raise WrongType("no credential of a form that is accepted here")
 
-    async def _spend(self, proof: DPoPProof | None) -> None:
-        """Consume a DPoP proof, last of all, so that nobody can burn another's (TOK-10)."""
-        if proof is None:
-            return
+    async def _spend(self, once: SingleUse) -> None:
         if self.replay is None:
-            raise BadDPoPProof("DPoP proofs are not accepted here")
-        if not await self.replay.spend(_PROOF_PURPOSE, proof.replay_key, expires=proof.replay_until):
-            raise BadDPoPProof("this proof was used before")
-
-    async def _admit_presentation(self, text: str) -> Admission:
-        door = self.presentations
-        if door is None:
-            raise UntrustedIssuer("no issuer is trusted here, so presentations are not accepted")
-        now = self.clock()
-        expected = Expected(
-            audience=frozenset({self.resource}),
-            now=now,
-            trusted=door.trusted,
-            max_depth=MAX_DEPTH,
-            challenge="jti",
-        )
-        asked = ask(text, expected, known=door.known)
-        statuses = await door.statuses.get(asked.status_urls)
-        try:
-            presentation = judge(asked, statuses)
-        except (Revoked, Suspended):
-            door.known.forget(*(() if asked.chain is None else asked.chain.credential_ids))
-            raise
-        admission = Admission(
-            caller=caller_from_presentation(presentation, resource=self.resource),
-            form="vp",
-            token_id=None,
-            valid_until=presentation.valid_until,
-        )
-        await self.revocations.require_live(admission.revocable_ids, now)
-        # Last of all, so that nobody can burn another's presentation with a bad one (VCX-01).
-        if not await door.replay.spend(
-            _PRESENTATION_PURPOSE, presentation.replay_key, expires=presentation.replay_until
-        ):
-            raise Replayed("this presentation was shown before")
-        return admission
+            raise BadDPoPProof("single-use values cannot be spent here")
+        if not await self.replay.spend(once.purpose, once.key, expires=once.expires):
+            raise once.refusal("it was shown before")
 
     def _event(  # an event has many fields
         self,

@@ -33,6 +33,8 @@ class VerifiedCaller:
     entitlements: frozenset[str] | None  # scopes the user holds at the resource; None when there is no user
     credential_ids: tuple[str, ...]  # leaf first; revoking any of them ends this caller
     evidence: str | None  # "sha-256:<base64url>" of the signed chain
+    groups: frozenset[str] = frozenset()  # of the user, as far as policy speaks of them
+    task: str | None = None  # what the authority was given for; it ends with the task
 
     @property
     def agent(self) -> str:

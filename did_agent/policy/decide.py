@@ -48,6 +48,7 @@ class Decision:
     explanation: str
     terms: tuple[Term, ...]
     mode: PolicyMode
+    covering: tuple[Capability, ...] = ()  # that cover the call, those without limits first; empty when refused
 
     @property
     def policy(self) -> str:
@@ -69,6 +70,7 @@ def decide(caller: VerifiedCaller, call: Call) -> Decision:
         explanation="; ".join(term.why for term in terms),
         terms=tuple(terms),
         mode=mode,
+        covering=() if empty is not None else _covering(caller, call),
     )
 
 
@@ -113,6 +115,15 @@ def _agent_term(caller: VerifiedCaller, call: Call) -> Term:
         why = f"{who} may call {call.tool} only within limits, which cannot be counted here"
         return _no("agent", "limit_not_enforceable", why)
     return Term(name="agent", allowed=True, reason="allowed", why=f"{who} may call {call.tool}")
+
+
+def _covering(caller: VerifiedCaller, call: Call) -> tuple[Capability, ...]:
+    found = [
+        held
+        for held in caller.capabilities
+        if call.resource in held.resources and held.covers(call.tool, call.arguments)
+    ]
+    return tuple(sorted(found, key=lambda held: held.limits is not None))
 
 
 def _user_term(caller: VerifiedCaller, call: Call) -> Term:

@@ -22,10 +22,12 @@ from did_agent.keys.jwk import thumbprint
 from did_agent.presentation.present import present_jwt
 from did_agent.tokens.access_token import AccessToken, encode_access_token
 from verifier.composition import GuardParts
+from verifier.doors.presentation import PresentationDoor
+from verifier.doors.token import TokenDoor
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.caller import current_caller
 from verifier.mcp.guard import Guard
-from verifier.service import PresentationDoor, Verifier
+from verifier.service import Verifier
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BRIDGE, RESOURCE = "https://bridge.example", "https://mcp.example/mcp"
@@ -92,16 +94,18 @@ class World:
         await send({"type": "http.response.body", "body": body})
 
     def verifier(self) -> Verifier:
+        trusted = TrustedIssuers.of(ISSUER)
         return Verifier(
             resource=RESOURCE,
-            issuer=BRIDGE,
             source=did_key(OTHER_KEY.public),
             party="verifier",
-            keys=self,
+            doors=(
+                TokenDoor(resource=RESOURCE, issuer=BRIDGE, keys=self),
+                PresentationDoor(resource=RESOURCE, trusted=trusted, statuses=self),
+            ),
             revocations=self,
             audit=self,
             clock=lambda: self.now,
-            presentations=PresentationDoor(trusted=TrustedIssuers.of(ISSUER), statuses=self, replay=self),
             replay=self,
         )
 

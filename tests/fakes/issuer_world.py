@@ -22,6 +22,7 @@ from issuer.adapters.sql import SQLStore, metadata, outbox
 from issuer.api.routes import issuer_api
 from issuer.service import IssuerService
 from tests.fakes.guard_world import BRIDGE, NOW, World, token
+from verifier.doors.token import TokenDoor
 from verifier.service import Verifier
 
 ISSUER_URL = "https://issuer.example"
@@ -56,10 +57,9 @@ async def issuer(
     service = IssuerService(store=SQLStore(engine), news=SilentNews(), key=KEY, url=ISSUER_URL, clock=clock)
     verifier = Verifier(
         resource=ISSUER_URL,
-        issuer=BRIDGE,
         source=did_key(KEY.public),
         party="issuer",
-        keys=world,
+        doors=(TokenDoor(resource=ISSUER_URL, issuer=BRIDGE, keys=world),),
         revocations=world,
         audit=service,
         clock=clock,

@@ -28,6 +28,7 @@ from ledger.adapters.sql import SQLLog, metadata
 from ledger.api.routes import ledger_api
 from ledger.service import LedgerService
 from tests.contract.conftest import database_url
+from verifier.doors.token import TokenDoor
 from verifier.service import Verifier
 
 __all__ = ["database_url"]
@@ -90,10 +91,9 @@ async def w(database_url: str) -> AsyncIterator[World]:
     world: Any = World(http=None, ended=set())  # type: ignore[arg-type]  # set below
     verifier = Verifier(
         resource=URL,
-        issuer=BRIDGE,
         source=did_key(LEDGER_KEY.public),
         party="ledger",
-        keys=world,
+        doors=(TokenDoor(resource=URL, issuer=BRIDGE, keys=world),),
         revocations=world,
         audit=service,
         clock=lambda: NOW,

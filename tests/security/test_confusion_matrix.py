@@ -31,9 +31,11 @@ from tests.fakes.bridge_world import ACCESS, ASSERTION, EXCHANGE, JWT, REDIRECT,
 from tests.fakes.bridge_world import cheap_passwords as make_passwords_cheap
 from tests.integration.test_bridge_jwt_bearer import GRANT, KUBERNETES, link, provider, trust
 from verifier.composition import GuardParts
+from verifier.doors.presentation import PresentationDoor
+from verifier.doors.token import TokenDoor
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
-from verifier.service import PresentationDoor, Verifier
+from verifier.service import Verifier
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.req("TOK-08")]
 
@@ -111,14 +113,15 @@ async def _guard(w: World) -> dict[str, Any]:
     statuses = StatusLists(GuardedFetcher(allow_loopback=True), trusted=trusted, max_age=timedelta(0), clock=w.clock)
     verifier = Verifier(
         resource=RESOURCE,
-        issuer=w.url,
         source=did_key(w.operator.public),
         party="verifier",
-        keys=Keys(),
+        doors=(
+            TokenDoor(resource=RESOURCE, issuer=w.url, keys=Keys()),
+            PresentationDoor(resource=RESOURCE, trusted=trusted, statuses=statuses),
+        ),
         revocations=guarded,
         audit=guarded,
         clock=w.clock,
-        presentations=PresentationDoor(trusted=trusted, statuses=statuses, replay=guarded),
         replay=guarded,
     )
     spool: Any = None

@@ -32,6 +32,8 @@ from tests.fakes.bridge_world import (
     world,
 )
 from verifier.composition import GuardParts, compose
+from verifier.doors.known import KnownTexts
+from verifier.doors.token import TokenDoor
 from verifier.http import Shown
 from verifier.model import Admission
 
@@ -224,8 +226,11 @@ async def test_a_stolen_bridge_key_cannot_revive_a_revoked_credential(stage: Sta
 @pytest.mark.req("TOK-09")
 async def test_a_guard_can_insist_on_the_agents_own_key(stage: Stage) -> None:
     verifier = stage.guards["full"].verifier
-    assert verifier.delegation is not None
-    insisting = replace(verifier, delegation=replace(verifier.delegation, agent_key=True))
+    door = verifier.doors[0]
+    assert isinstance(door, TokenDoor)
+    assert door.delegation is not None
+    door = replace(door, delegation=replace(door.delegation, agent_key=True))
+    insisting = replace(verifier, doors=(door,), known=KnownTexts())
     w, key, thief = stage.w, stage.orders.key, SigningKey.generate()
 
     async def admit(text: str, proven_by: SigningKey) -> Admission:
