@@ -30,6 +30,7 @@ from verifier.doors.token import TokenDoor
 from verifier.ports import Door
 from verifier.service import Verifier
 from verifier.settings import VerifierSettings
+from verifier.streams import OpenStreams
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class GuardParts:
     spool: Spool
     background: Sequence[Any]  # functions that return a coroutine that runs for ever
     proxies: Proxies = NO_PROXIES  # whose word on client certificates is taken
+    streams: OpenStreams = field(default_factory=OpenStreams)  # cut when what stands behind them is revoked
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
@@ -101,7 +103,15 @@ def compose(  # each is one thing a deployment may have to say
     background: list[Any] = [feed.run]
     if settings.ledger_url is not None:
         background.append(lambda: spool.deliver(str(settings.ledger_url), key))
-    return GuardParts(verifier=verifier, spool=spool, background=background, proxies=Proxies.of(settings.tls_proxies))
+    streams = OpenStreams()
+    feed.watch(streams.cut)
+    return GuardParts(
+        verifier=verifier,
+        spool=spool,
+        background=background,
+        proxies=Proxies.of(settings.tls_proxies),
+        streams=streams,
+    )
 
 
 def token_verifier(  # each is one thing a party must say

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from did_agent.credential.capability import parse_bare_capability, scopes_of
 from did_agent.policy.caller import Principal
 from did_agent.proof.jwt import sign_jwt
 from tests.fakes.guard_world import (
@@ -261,13 +262,41 @@ async def test_the_list_shows_what_may_be_called_and_is_private(world: World, ac
 
 
 @pytest.mark.req("VCX-14")
-@pytest.mark.parametrize("method", ["resources/read", "prompts/get", "subscriptions/listen", "surprise/method"])
-async def test_a_method_no_capability_speaks_of_is_denied_and_recorded(world: World, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ("resources/read", "agent_not_capable"),
+        ("prompts/get", "agent_not_capable"),
+        ("subscriptions/listen", "agent_not_capable"),
+        ("surprise/method", "method_not_allowed"),
+        ("list_menu", "method_not_allowed"),
+    ],
+)
+async def test_a_method_no_capability_speaks_of_is_denied_and_recorded(world: World, method: str, reason: str) -> None:
     asked: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"name": "x", "uri": "x"}}
     response = await world.send(token(), asked)
     assert response.json()["error"]["code"] == 1403
     assert world.received == []
-    assert world.events[-1].reason == "method_not_allowed"
+    assert world.events[-1].reason == reason
+
+
+@pytest.mark.req("VCX-14")
+async def test_a_capability_can_name_a_method_and_bound_its_parameters(world: World) -> None:
+    tools = {"resources/read": {"uri": {"constraint_type": "prefix", "prefix": "menu://"}}}
+    capability = parse_bare_capability({"resource": [RESOURCE], "tools": tools})
+    shown = token(capabilities=(capability,), scopes=scopes_of((capability,)))
+
+    async def read(uri: str) -> Any:
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri, "_meta": {"x": 1}}}
+        return (await world.send(shown, asked)).json()
+
+    assert (await read("menu://today"))["result"] == {"ok": True}
+    assert "not with these arguments" in (await read("file:///etc/passwd"))["error"]["message"]
+    assert len(world.received) == 1
+    # The right to the method is none to a tool that took its name.
+    refused = await world.send(shown, call("resources/read", uri="menu://today"))
+    assert refused.status_code == 400
+    assert len(world.received) == 1
 
 
 async def test_other_paths_and_methods_need_a_credential_too(world: World) -> None:

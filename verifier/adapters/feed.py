@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +14,7 @@ import httpx2
 from did_agent.adapters.http import MAX_RESPONSE, peer_client
 from did_agent.clock import Clock
 from did_agent.encoding.strict_json import parse_object
-from did_agent.errors import DidAgentError, PeerUnavailable, Revoked, StatusUnavailable, Suspended
+from did_agent.errors import PeerUnavailable, Revoked, StatusUnavailable, Suspended
 from did_agent.keys.public import PublicKey
 from did_agent.proof.jose import parse_compact
 from did_agent.tokens.security_event import SecurityEvent, verify_event
@@ -38,6 +38,15 @@ class RevocationFeed:
         self._heard: datetime | None = None
         self._first = asyncio.Event()
         self._ended: dict[str, type[Revoked | Suspended]] = {}
+        self._watchers: list[Callable[[str], None]] = []
+
+    def watch(self, ended: Callable[[str], None]) -> None:
+        """Have `ended` called with the id of everything that is revoked or suspended, as soon as we hear of it."""
+        self._watchers.append(ended)
+
+    def age(self, now: datetime) -> float | None:
+        """Return how many seconds ago the feed last answered; None before the first answer (REV-01)."""
+        return None if self._heard is None else (now - self._heard).total_seconds()
 
     async def require_live(self, ids: Iterable[str], now: datetime) -> None:
         """Return when none of `ids` is revoked or suspended.
@@ -62,7 +71,7 @@ class RevocationFeed:
             while True:
                 try:
                     await self._ask(http)
-                except (DidAgentError, httpx2.HTTPError) as error:
+                except Exception as error:  # noqa: BLE001  # whatever it was: who no longer listens misses revocations
                     # Before the first answer the parties are only starting, in whatever order.
                     level = logging.WARNING if self._heard is not None else logging.INFO
                     _log.log(level, "the revocation feed is away: %s", type(error).__name__)
@@ -110,6 +119,13 @@ class RevocationFeed:
             if self._ended.get(event.subject) is Suspended:
                 del self._ended[event.subject]
         elif event.kind == "agent-suspended":
-            self._ended.setdefault(event.subject, Suspended)
+            self._end(event.subject, self._ended.get(event.subject, Suspended))
         else:
-            self._ended[event.subject] = Revoked
+            self._end(event.subject, Revoked)
+
+    def _end(self, subject: str, how: type[Revoked | Suspended]) -> None:
+        if self._ended.get(subject) is how:
+            return
+        self._ended[subject] = how
+        for ended in self._watchers:
+            ended(subject)

@@ -96,14 +96,16 @@ def refused(error: DidAgentError, metadata: ResourceMetadata, *, request_id: str
 
 
 def denied(decision: Decision, operation: Operation, metadata: ResourceMetadata) -> Answer:
-    """Return the answer to a tool call that was decided against.
+    """Return the answer to a call that was decided against.
 
-    Another token would help: 403 with the scope.  None would: a tool error the model can read.
+    Another token would help: 403 with the scope.  None would: for a tool a result the model can read, else an error.
     """
     if decision.reason == "scope_not_granted":
         scope = tool_scope(operation.tool or "")
         challenge = _challenge(metadata, error="insufficient_scope", scope=scope)
         return replace(_error(403, operation.id, NOT_ALLOWED, decision.explanation), challenges=(challenge,))
+    if not operation.is_tool_call:
+        return _error(200, operation.id, NOT_ALLOWED, f"Refused: {decision.explanation}.")
     result = {
         "resultType": "complete",
         "isError": True,

@@ -7,16 +7,14 @@ stream through untouched, apart from the list of tools.
 from __future__ import annotations
 
 import uuid
-from collections import OrderedDict
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from did_agent.adapters.peer_certificate import HEADERS, peer_certificate
-from did_agent.encoding.strict_json import MAX_BODY
-from did_agent.errors import DidAgentError, TooLarge, Unavailable
-from did_agent.policy.caller import Principal, VerifiedCaller
+from did_agent.errors import DidAgentError, Revoked, Unavailable
 from did_agent.policy.decide import is_visible
 from did_agent.policy.evidence import Strictness
 from verifier.composition import GuardParts, compose
@@ -30,20 +28,17 @@ from verifier.mcp.answers import (
     refused,
     session_unknown,
 )
+from verifier.mcp.asgi import Rewriting, Scope, answer_with, read_body, replay, single_headers
 from verifier.mcp.caller import enter, leave
-from verifier.mcp.listing import MAX_LISTING, filter_listing
-from verifier.mcp.operation import Operation, parse_operation
+from verifier.mcp.hiding import disguised
+from verifier.mcp.listing import filter_listing
+from verifier.mcp.operation import LISTENING, Operation, parse_operation
+from verifier.mcp.sessions import Sessions
 from verifier.model import Admission
+from verifier.streams import CutSend, StreamCut
 
-Scope = MutableMapping[str, Any]
-
-# Who a session belongs to: the person and every agent in between, however the rights of the next token differ.
-_Owner = tuple[Principal, tuple[str, ...], str]
-
-MAX_SESSIONS: Final = 10_000  # sessions of the older wires whose owner is remembered; the oldest goes first
 _FOR_US: Final = (b"authorization", b"dpop", *HEADERS)
 _READING: Final = ("GET", "HEAD", "OPTIONS")  # methods that call no tool
-_SINGLE: Final = (b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id", b"content-type")
 
 
 def protect(  # each is one thing a deployment may have to say
@@ -57,12 +52,14 @@ def protect(  # each is one thing a deployment may have to say
     name: str | None = None,
     scopes: Sequence[str] = (),
     strict_delegation: Strictness | None = None,
+    hide_tools: bool = False,
 ) -> Any:
     """Return `app` behind the guard for `resource`, believing tokens of `bridge`.
 
     `resource` and `bridge` are exact identifiers without trailing slash.  With `trusted_issuers` (DIDs) presentations
     are accepted too; with `ledger` events are delivered there.  With `strict_delegation` "agents" or "full" a token
-    counts only as far as the signed credentials behind it.  What is None comes from `DID_AGENT_*` settings.
+    counts only as far as the signed credentials behind it.  With `hide_tools` a tool the caller may not see answers as
+    one that does not exist.  What is None comes from `DID_AGENT_*` settings.
     Raises: Misconfigured.
     """
     parts = compose(
@@ -76,17 +73,29 @@ def protect(  # each is one thing a deployment may have to say
     metadata = ResourceMetadata(
         resource=resource, bridge=bridge, name=name, scopes=scopes, certificates=bool(parts.proxies.networks)
     )
-    return Guard(app, parts, metadata)
+    return Guard(app, parts, metadata, hide_tools=hide_tools)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """One request as far as it was understood."""
+
+    scope: Scope
+    id: str
+    body: bytes
+    admission: Admission
+    operation: Operation | None = None
+    is_hidden: bool = False
 
 
 class Guard:
     """The wrapper itself; `protect` makes it."""
 
-    def __init__(self, app: Any, parts: GuardParts, metadata: ResourceMetadata) -> None:
-        self._app, self._parts, self._metadata = app, parts, metadata
+    def __init__(self, app: Any, parts: GuardParts, metadata: ResourceMetadata, *, hide_tools: bool = False) -> None:
+        self._app, self._parts, self._metadata, self._hide_tools = app, parts, metadata, hide_tools
         parts_of = urlsplit(metadata.resource)
         self._path, self._origin = parts_of.path or "/", f"{parts_of.scheme}://{parts_of.netloc}"
-        self._sessions: OrderedDict[str, _Owner] = OrderedDict()
+        self._sessions = Sessions()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -100,19 +109,22 @@ class Guard:
     async def _http(self, scope: Scope, receive: Any, send: Any) -> None:
         request_id = str(uuid.uuid4())
         if scope["path"] in self._metadata.paths and scope["method"] in ("GET", "HEAD"):
-            await _answer(send, self._metadata.answer(), request_id)
+            await answer_with(send, self._metadata.answer(), request_id)
             return
         try:
+            headers = single_headers(scope)
             admission = await self._admit(scope, request_id)
-            body = await _read(receive) if scope["method"] == "POST" else b""
-            answer, operation = await self._judge(scope, body, admission, request_id)
+            body = await read_body(receive) if scope["method"] == "POST" else b""
+            answer, request = await self._judge(
+                _Request(scope=scope, id=request_id, body=body, admission=admission), headers
+            )
         except DidAgentError as error:
-            await _answer(send, refused(error, self._metadata, request_id=request_id), request_id)
+            await answer_with(send, refused(error, self._metadata, request_id=request_id), request_id)
             return
         if answer is not None:
-            await _answer(send, answer, request_id)
+            await answer_with(send, answer, request_id)
             return
-        await self._pass_on(scope, receive, send, body=body, admission=admission, operation=operation)
+        await self._stream(request, receive, CutSend(send))
 
     async def _admit(self, scope: Scope, request_id: str) -> Admission:
         verifier = self._parts.verifier
@@ -133,140 +145,102 @@ class Guard:
                 raise unrecorded from error
             raise
 
-    async def _judge(
-        self, scope: Scope, body: bytes, admission: Admission, request_id: str
-    ) -> tuple[Answer | None, Operation | None]:
-        headers = _single_headers(scope)
+    async def _judge(self, request: _Request, headers: Mapping[str, str]) -> tuple[Answer | None, _Request]:
+        """Return the answer to what goes no further, and what was understood."""
+        scope, admission = request.scope, request.admission
         session = headers.get("mcp-session-id")
-        if session is not None and self._sessions.get(session) != _owner(admission.caller):
-            return session_unknown(), None
+        if session is not None and not self._sessions.belongs(session, admission.caller):
+            return session_unknown(), request
         if scope["path"] != self._path and scope["method"] not in _READING:
             # An app may answer to more names than its own (`/mcp/`, `//mcp`): what is not judged is not passed on.
-            await self._parts.verifier.record(
-                admission,
+            await self._refuse(
+                request,
                 action="resource.access",
-                allowed=False,
                 reason="not_found",
                 explanation=f"{scope['method'][:20]} of another path than that of the resource",
-                request_id=request_id,
             )
-            return nothing_here(), None
+            return nothing_here(), request
         if scope["method"] != "POST":
-            return None, None
-        operation = parse_operation(body, headers)
+            return None, request
+        operation = parse_operation(request.body, headers)
+        request = replace(request, operation=operation)
         if operation.tool is not None:
-            decision = await self._parts.verifier.decide(
-                admission, tool=operation.tool, arguments=operation.arguments, request_id=request_id
-            )
-            answer = None if decision.allowed else denied(decision, operation, self._metadata)
-            return answer, operation
+            return await self._decide(request, operation, operation.tool)
         if operation.is_open:
-            return None, operation
-        await self._parts.verifier.record(
-            admission,
+            return None, request
+        await self._refuse(
+            request,
             action="mcp.method",
-            allowed=False,
             reason="method_not_allowed",
             explanation=f"no capability speaks of {str(operation.method)[:100]}",
-            request_id=request_id,
         )
-        return method_denied(operation), operation
+        return method_denied(operation), request
 
-    async def _pass_on(  # the three ASGI arguments and what was found out
-        self, scope: Scope, receive: Any, send: Any, *, body: bytes, admission: Admission, operation: Operation | None
-    ) -> None:
-        # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).
-        listing = operation is not None and operation.method == "tools/list"
-        left_out = (*_FOR_US, b"accept-encoding") if listing else _FOR_US  # a compressed list could not be filtered
-        inner = {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() not in left_out]}
-        if scope["method"] == "POST":
-            receive = _replay(body, receive)
-        sender = _Listing(send, self._visible_to(admission)) if listing else send
-        token = enter(admission.caller)
+    async def _decide(self, request: _Request, operation: Operation, tool: str) -> tuple[Answer | None, _Request]:
+        decision = await self._parts.verifier.decide(
+            request.admission, tool=tool, arguments=operation.arguments, request_id=request.id
+        )
+        if decision.allowed:
+            return None, request
+        if self._hide_tools and operation.is_tool_call and not self._visible_to(request.admission)(tool):
+            return None, replace(request, is_hidden=True)
+        return denied(decision, operation, self._metadata), request
+
+    async def _refuse(self, request: _Request, *, action: str, reason: str, explanation: str) -> None:
+        await self._parts.verifier.record(
+            request.admission,
+            action=action,
+            allowed=False,
+            reason=reason,
+            explanation=explanation,
+            request_id=request.id,
+        )
+
+    async def _stream(self, request: _Request, receive: Any, send: CutSend) -> None:
+        """Pass a request on for as long as its caller stands; what only listens ends with its credential too."""
+        admission, operation = request.admission, request.operation
+        listens = request.scope["method"] == "GET" or (operation is not None and operation.method in LISTENING)
+        until = admission.valid_until if listens else None
+        now = self._parts.verifier.clock()
         try:
-            await self._app(inner, receive, self._remember_session(sender, admission.caller))
+            async with self._parts.streams.open(admission, until=until, now=now):
+                await self._pass_on(request, receive, send)
+        except StreamCut:
+            await self._refuse(
+                request,
+                action="stream.end",
+                reason="no_longer_admitted",
+                explanation="what admitted the caller ended while the answer was under way",
+            )
+            if send.started:
+                await send.end()
+            else:
+                ended = refused(Revoked("ended meanwhile"), self._metadata, request_id=request.id)
+                await answer_with(send, ended, request.id)
+
+    async def _pass_on(self, request: _Request, receive: Any, send: Any) -> None:
+        # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).
+        operation, caller, body = request.operation, request.admission.caller, request.body
+        listing = operation is not None and operation.method == "tools/list"
+        rewritten = listing or request.is_hidden
+        left_out = (*_FOR_US, b"accept-encoding") if rewritten else _FOR_US  # what is compressed cannot be read
+        headers = [pair for pair in request.scope["headers"] if pair[0].lower() not in left_out]
+        if request.is_hidden:
+            body, headers, reveal = disguised(body, headers)
+            send = Rewriting(send, reveal)
+        elif listing:
+            send = Rewriting(send, self._filter_for(request.admission))
+        if request.scope["method"] == "POST":
+            receive = replay(body, receive)
+        token = enter(caller)
+        try:
+            await self._app({**request.scope, "headers": headers}, receive, self._sessions.watch(send, caller))
         finally:
             leave(token)
 
-    def _visible_to(self, admission: Admission) -> Any:
+    def _filter_for(self, admission: Admission) -> Callable[[bytes, str], bytes]:
+        visible = self._visible_to(admission)
+        return lambda body, media_type: filter_listing(body, media_type=media_type, is_visible=visible)
+
+    def _visible_to(self, admission: Admission) -> Callable[[str], bool]:
         return lambda tool: is_visible(admission.caller, resource=self._metadata.resource, tool=tool)
-
-    def _remember_session(self, send: Any, caller: VerifiedCaller) -> Any:
-        async def remembering(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                for name, value in message.get("headers", []):
-                    if name.lower() == b"mcp-session-id":
-                        self._sessions[value.decode("latin-1")] = _owner(caller)
-                        while len(self._sessions) > MAX_SESSIONS:
-                            self._sessions.popitem(last=False)
-            await send(message)
-
-        return remembering
-
-
-class _Listing:
-    """Collects the answer to `tools/list`, filters it, and sends it on."""
-
-    def __init__(self, send: Any, is_visible: Any) -> None:
-        self._send, self._is_visible = send, is_visible
-        self._start: MutableMapping[str, Any] | None = None
-        self._body = bytearray()
-
-    async def __call__(self, message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            self._start = message
-            return
-        self._body += message.get("body", b"")
-        if len(self._body) > MAX_LISTING:
-            raise TooLarge("the list of tools is too long to be filtered")
-        if message.get("more_body", False) or self._start is None:
-            return
-        headers = [pair for pair in self._start.get("headers", []) if pair[0].lower() != b"content-length"]
-        types = [value for name, value in headers if name.lower() == b"content-type"]
-        media_type = types[0].decode("latin-1").split(";")[0].strip() if types else ""
-        filtered = filter_listing(bytes(self._body), media_type=media_type, is_visible=self._is_visible)
-        headers.append((b"content-length", str(len(filtered)).encode()))
-        await self._send({**self._start, "headers": headers})
-        await self._send({"type": "http.response.body", "body": filtered})
-
-
-def _owner(caller: VerifiedCaller) -> _Owner:
-    return caller.principal, caller.actors, caller.client_id
-
-
-def _single_headers(scope: Scope) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        if name.lower() in _SINGLE:
-            if name.decode("latin-1").lower() in found:
-                raise TooLarge(f"more than one {name.decode('latin-1')} header")
-            found[name.decode("latin-1").lower()] = value.decode("latin-1")
-    return found
-
-
-async def _read(receive: Any) -> bytes:
-    received = bytearray()
-    while True:
-        message = await receive()
-        received += message.get("body", b"")
-        if len(received) > MAX_BODY:
-            raise TooLarge(f"a body of more than {MAX_BODY} bytes")
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return bytes(received)
-
-
-def _replay(body: bytes, receive: Any) -> Any:
-    waiting = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Any:
-        return waiting.pop() if waiting else await receive()
-
-    return replayed
-
-
-async def _answer(send: Any, answer: Answer, request_id: str) -> None:
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    headers += [(b"www-authenticate", challenge.encode("latin-1")) for challenge in answer.challenges]
-    headers += [(b"content-length", str(len(answer.body)).encode()), (b"x-request-id", request_id.encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from did_agent.encoding.strict_json import MAX_BODY, parse_json
@@ -25,6 +25,24 @@ OPEN_METHODS: Final = frozenset(
     }
 )
 MAX_TOOL_NAME: Final = 128  # characters; no capability can name a longer one, and every name goes into the record
+TOOLS_CALL: Final = "tools/call"
+PARAMETER: Final = "mcp-param-"  # headers that copy an argument; which one, only the tool's schema says
+LISTENING: Final = frozenset({"subscriptions/listen"})  # answered by a stream that stays open
+# The families of methods, so that no tool can be called by a name that means a method.
+_METHODS: Final = (
+    "completion/",
+    "elicitation/",
+    "logging/",
+    "notifications/",
+    "prompts/",
+    "resources/",
+    "roots/",
+    "sampling/",
+    "server/",
+    "subscriptions/",
+    "tasks/",
+    "tools/",
+)
 _BASE64_PREFIX: Final = "=?base64?"
 _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
@@ -42,8 +60,13 @@ class Operation:
 
     id: str | int | float | None  # None for notifications and responses
     method: str | None  # None for a response to a request of the server
-    tool: str | None = None
+    tool: str | None = None  # what a capability must name: a tool, or a method that is no tool call as itself
     arguments: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_tool_call(self) -> bool:
+        """Whether it calls a tool, and not a method judged like one."""
+        return self.method == TOOLS_CALL
 
     @property
     def is_open(self) -> bool:
@@ -54,7 +77,9 @@ class Operation:
 def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
     """Return the operation of a POST.
 
-    Batches, which an older wire had, are refused: one request, one decision.
+    Batches, which an older wire had, are refused: one request, one decision.  A method that is not open to everybody
+    is judged like a tool of its own name, with its parameters as arguments: a capability may name `resources/read`
+    and bound its `uri`.
     Raises: Malformed, HeaderMismatch.
     """
     message = parse_json(body, max_bytes=MAX_BODY)
@@ -69,12 +94,38 @@ def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
     if not isinstance(method, str) or not isinstance(parameters, dict):
         raise InvalidParameter("method is not a string or params not an object")
     _require_agreement(method, parameters, headers)
-    if method != "tools/call":
-        return Operation(id=identifier, method=method)
+    if method == TOOLS_CALL:
+        return _tool_call(identifier, parameters, headers)
+    operation = Operation(id=identifier, method=method)
+    if operation.is_open or not method.startswith(_METHODS) or len(method) > MAX_TOOL_NAME:
+        return operation
+    arguments = {name: value for name, value in parameters.items() if name != "_meta"}
+    return replace(operation, tool=method, arguments=arguments)
+
+
+def _tool_call(
+    identifier: str | float | None, parameters: Mapping[str, object], headers: Mapping[str, str]
+) -> Operation:
     tool, arguments = parameters.get("name"), parameters.get("arguments")
     if not isinstance(tool, str) or len(tool) > MAX_TOOL_NAME or not isinstance(arguments, dict | None):
         raise InvalidParameter("tools/call needs a name and an object of arguments")
-    return Operation(id=identifier, method=method, tool=tool, arguments=arguments or {})
+    if tool.startswith(_METHODS):
+        raise InvalidParameter("a tool has the name of a method")  # or a right to the one would be one to the other
+    copied = [_decoded(value) for name, value in headers.items() if name.startswith(PARAMETER)]
+    if copied and not set(copied) <= set(_scalars(arguments)):
+        raise HeaderMismatch("an Mcp-Param header says what no argument says")
+    return Operation(id=identifier, method=TOOLS_CALL, tool=tool, arguments=arguments or {})
+
+
+def _scalars(value: object) -> Iterator[str]:
+    """Return every string, integer and boolean inside arguments as a header would write it."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _scalars(item)
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
+    elif isinstance(value, str | int):
+        yield str(value)
 
 
 def _require_agreement(method: str, parameters: Mapping[str, object], headers: Mapping[str, str]) -> None:

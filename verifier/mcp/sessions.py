@@ -1,0 +1,45 @@
+"""Who a session of the older wires belongs to: nobody else may use it (DEL-12)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Final
+
+from did_agent.policy.caller import Principal, VerifiedCaller
+
+MAX_SESSIONS: Final = 10_000  # sessions whose owner is remembered; the oldest goes first
+
+# The person and every agent in between, however the rights of the next token differ.
+_Owner = tuple[Principal, tuple[str, ...], str]
+
+
+class Sessions:
+    """Session ids and their owners."""
+
+    def __init__(self) -> None:
+        self._owners: OrderedDict[str, _Owner] = OrderedDict()
+
+    def belongs(self, session: str, caller: VerifiedCaller) -> bool:
+        """Tell whether `caller` opened the session."""
+        return self._owners.get(session) == _owner(caller)
+
+    def watch(self, send: Any, caller: VerifiedCaller) -> Any:
+        """Return a `send` that remembers the session an answer opens."""
+
+        async def watching(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                for name, value in message.get("headers", []):
+                    if name.lower() == b"mcp-session-id":
+                        self._remember(value.decode("latin-1"), caller)
+            await send(message)
+
+        return watching
+
+    def _remember(self, session: str, caller: VerifiedCaller) -> None:
+        self._owners[session] = _owner(caller)
+        while len(self._owners) > MAX_SESSIONS:
+            self._owners.popitem(last=False)
+
+
+def _owner(caller: VerifiedCaller) -> _Owner:
+    return caller.principal, caller.actors, caller.client_id
