@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from bridge.challenges import require_challenge
-from bridge.model import CHALLENGE_SECONDS, MAX_ACTORS, Spend
+from bridge.model import MAX_ACTORS, Spend
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.known import KnownCredentials
 from did_agent.credential.status import VerifiedStatusList
@@ -18,6 +17,7 @@ from did_agent.errors import BadEncoding, BadPresentation
 from did_agent.presentation.model import Asked, Expected
 from did_agent.presentation.verify import ask
 from did_agent.presentation.verify import judge as judge_presentation
+from did_agent.tokens.challenges import CHALLENGE_SECONDS, require_challenge
 
 # The class IRI of the W3C: no registry has a URI for presentations, and nobody can reassign this one.
 VP_TYPE: Final = "https://www.w3.org/2018/credentials#VerifiablePresentation"

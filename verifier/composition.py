@@ -7,8 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
@@ -19,7 +18,6 @@ from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
 from did_agent.errors import Misconfigured
 from did_agent.keys.ed25519 import SigningKey
-from did_agent.policy.evidence import Strictness
 from verifier.adapters.evidence import BridgeEvidence
 from verifier.adapters.feed import RevocationFeed
 from verifier.adapters.keys import IssuerKeys
@@ -27,9 +25,10 @@ from verifier.adapters.spool import Spool
 from verifier.delegation import StrictDelegation
 from verifier.doors.presentation import PresentationDoor
 from verifier.doors.token import TokenDoor
+from verifier.gates import RoomForTheRecord
 from verifier.ports import Door
 from verifier.service import Verifier
-from verifier.settings import VerifierSettings
+from verifier.settings import GuardOptions, VerifierSettings
 from verifier.streams import OpenStreams
 
 
@@ -62,28 +61,17 @@ class GuardParts:
             self._tasks += [asyncio.create_task(_forever(start())) for start in self.background]
 
 
-def compose(  # each is one thing a deployment may have to say
-    *,
-    resource: str,
-    bridge: str,
-    trusted_issuers: Sequence[str] | None = None,
-    ledger: str | None = None,
-    data: Path | str | None = None,
-    strict_delegation: Strictness | None = None,
-    clock: Clock = system_clock,
-) -> GuardParts:
-    """Return the parts of a guard for one resource; what is None comes from the settings.
+def compose(*, resource: str, bridge: str, clock: Clock = system_clock, **options: Unpack[GuardOptions]) -> GuardParts:
+    """Return the parts of a guard for one resource.
 
     Raises: Misconfigured.
     """
-    settings = VerifierSettings.load(
-        data=data, trusted_issuers=trusted_issuers, ledger=ledger, strict_delegation=strict_delegation
-    )
+    settings = VerifierSettings.load(options)
     key = load_or_create_key(settings.key_file)
     fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge))
     keys = IssuerKeys(bridge, fetcher, clock=clock)
     feed = RevocationFeed(bridge, keys, clock=clock, staleness=timedelta(seconds=settings.staleness_seconds))
-    spool = Spool(settings.spool_file, clock=clock)
+    spool = Spool(settings.spool_file, clock=clock, max_waiting=settings.max_waiting)
     presentations = _presentations(resource, settings, fetcher, clock)
     delegation = _delegation(settings, presentations, BridgeEvidence(bridge, fetcher))
     doors: list[Door] = [
@@ -99,6 +87,8 @@ def compose(  # each is one thing a deployment may have to say
         audit=spool,
         clock=clock,
         replay=spool,
+        gates=(RoomForTheRecord(is_pressed=spool.is_pressed, only_reads=frozenset(settings.read_tools).__contains__),),
+        is_pressed=spool.is_pressed,
     )
     background: list[Any] = [feed.run]
     if settings.ledger_url is not None:

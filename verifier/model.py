@@ -10,8 +10,9 @@ from typing import Literal
 from did_agent.errors import DidAgentError
 from did_agent.policy.caller import VerifiedCaller
 from verifier.http import Shown
+from verifier.issuers import ForeignIssuer
 
-Form = Literal["vp", "jwt"]
+Form = Literal["vp", "jwt", "opaque", "session"]
 Again = Callable[[Shown, datetime], Awaitable["Entry"]]  # raises what the door raises
 
 
@@ -23,6 +24,7 @@ class Admission:
     form: Form
     token_id: str | None  # `jti` of an access token
     valid_until: datetime
+    issuer: ForeignIssuer | None = field(default=None, compare=False)  # who spoke, where it was not the bridge
     revocable_ids: tuple[str, ...] = field(init=False, compare=False)  # whose revocation ends this admission
 
     def __post_init__(self) -> None:
@@ -40,7 +42,7 @@ class SingleUse:
     purpose: str
     key: str
     expires: datetime
-    refusal: type[DidAgentError]  # raised when it was spent before
+    refusal: type[DidAgentError] | None  # raised when it was spent before; None where it is only to be remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ class Door(Protocol):
 
 
 class KeySource(Protocol):
-    """The signing keys of the one issuer of tokens we believe."""
+    """The signing keys of one issuer of tokens that we believe."""
 
     async def find(self, kid: object) -> PublicKey:
         """Return the key named `kid`.
@@ -70,6 +70,21 @@ class EvidenceSource(Protocol):
 
         Raises: NotEvidenced, PeerUnavailable.
         """
+        ...
+
+
+class IntrospectionSource(Protocol):
+    """What one issuer says of its opaque tokens (RFC 7662)."""
+
+    async def ask(self, token: str) -> Mapping[str, object]:
+        """Return the issuer's answer, or the one it gave a moment ago.
+
+        Raises: PeerUnavailable.
+        """
+        ...
+
+    def forget(self, token: str) -> None:
+        """Drop the answer about a token that was revoked since."""
         ...
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +11,7 @@ from did_agent.encoding import base64url
 from did_agent.errors import BadDPoPProof
 from did_agent.tokens.confirmation import Confirmation
 from did_agent.tokens.dpop import DPoPProof, verify_proof
+from did_agent.tokens.nonces import NonceRing
 from verifier.http import Shown
 from verifier.model import SingleUse
 
@@ -26,8 +26,8 @@ class ProvenKeys:
     proof: DPoPProof | None
 
 
-def prove_keys(shown: Shown, *, now: datetime, require_nonce: Callable[[str | None], None] | None = None) -> ProvenKeys:
-    """Return the keys a request proves.
+def prove_keys(shown: Shown, *, now: datetime, nonces: NonceRing | None = None) -> ProvenKeys:
+    """Return the keys a request proves; with `nonces` a DPoP proof must carry one of them (RFC 9449, 9).
 
     Raises: BadDPoPProof, DPoPNonceNeeded.
     """
@@ -44,7 +44,7 @@ def prove_keys(shown: Shown, *, now: datetime, require_nonce: Callable[[str | No
         url=shown.url,
         now=now,
         access_token=shown.credential,
-        require_nonce=require_nonce,
+        require_nonce=None if nonces is None else lambda nonce: nonces.require(nonce, now),
     )
     return ProvenKeys(confirmations=frozenset({*confirmations, proof.confirmation}), proof=proof)
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
-from did_agent.errors import BadDPoPProof, DidAgentError, InsufficientScope, WrongType
+from did_agent.errors import BadDPoPProof, BadJOSE, DidAgentError, InsufficientScope, WrongType
 from did_agent.policy.decide import Call, Decision, decide
 from did_agent.ports import SpendOnce
 from did_agent.proof.jose import MAX_TOKEN, parse_compact
 from verifier.doors.known import KnownTexts
+from verifier.gates import Asked, Gate
 from verifier.http import Shown
 from verifier.model import Admission, Entry, SingleUse
 from verifier.ports import AuditSink, Door, Revocations
+from verifier.recording import Recorder, Verdict
 
+_DOTS = 2  # of a compact JWS; what has another number of them is opaque to us
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
@@ -33,7 +34,22 @@ class Verifier:
     audit: AuditSink
     clock: Clock
     replay: SpendOnce | None = None  # where single-use values are spent; without it none is accepted
+    gates: Sequence[Gate] = ()  # asked in order when policy allows
+    is_pressed: Callable[[], bool] = bool  # whether room for events is scarce
     known: KnownTexts = field(default_factory=KnownTexts)
+    recorder: Recorder = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Join what is needed to record."""
+        recorder = Recorder(
+            resource=self.resource,
+            source=self.source,
+            party=self.party,
+            audit=self.audit,
+            clock=self.clock,
+            is_pressed=self.is_pressed,
+        )
+        object.__setattr__(self, "recorder", recorder)
 
     async def admit(self, shown: Shown) -> Admission:
         """Return who shows a credential; what it is alone picks the door (TOK-08).
@@ -50,124 +66,91 @@ class Verifier:
     async def decide(
         self, admission: Admission, *, tool: str, arguments: Mapping[str, object], request_id: str
     ) -> Decision:
-        """Return the decision on one tool call, recorded before it is returned.
+        """Return the decision on one call, recorded before it is returned.
 
-        Raises: AuditUnavailable, BadEncoding when the arguments have no canonical form.
+        Raises: Unavailable, BadEncoding when the arguments have no canonical form.
         """
         digest = digest_uri(canonicalize(arguments))
-        call = Call(resource=self.resource, tool=tool, arguments=arguments)
-        decision = decide(admission.caller, call)
-        await self.audit.record(
-            self._event(
-                admission,
-                action="tool.call",
-                target=tool,
-                argument_digest=digest,
-                allowed=decision.allowed,
-                reason=decision.reason,
-                explanation=decision.explanation,
-                policy=decision.policy,
-                request_id=request_id,
-            )
+        asked = Asked(
+            admission=admission,
+            call=Call(resource=self.resource, tool=tool, arguments=arguments),
+            request_id=request_id,
+            now=self.clock(),
         )
+        try:
+            decision = await self._judge(asked)
+        except DidAgentError as error:
+            verdict = Verdict(allowed=False, reason=error.code, explanation=error.public)
+            await self.recorder.call(asked, digest, verdict)
+            raise
+        try:
+            await self.recorder.call(asked, digest, _verdict(decision))
+        except DidAgentError:
+            # What is not recorded does not happen, so it costs nothing either.
+            await self.undo(request_id, happened=False)
+            raise
         return decision
 
+    async def undo(self, request_id: str, *, happened: bool = True) -> None:
+        """Take back what an allowed call consumed: it was not done, or it `happened` and failed."""
+        for gate in self.gates:
+            await gate.undo(request_id, happened=happened)
+
     async def refuse(self, error: DidAgentError, *, action: str, request_id: str) -> None:
-        """Record that nobody was admitted; nothing of the credential is believed, so nobody is named.
+        """Record that nobody was admitted.
 
         Raises: AuditUnavailable.
         """
-        await self.audit.record(
-            self._event(
-                None,
-                action=action,
-                target=None,
-                argument_digest=None,
-                allowed=False,
-                reason=error.code,
-                explanation=error.detail[:300] or error.public,
-                policy=None,
-                request_id=request_id,
-            )
-        )
+        await self.recorder.refusal(error, action=action, request_id=request_id)
 
-    async def record(  # an event has many fields
+    async def record(
         self, admission: Admission, *, action: str, allowed: bool, reason: str, explanation: str, request_id: str
     ) -> None:
         """Record an admitted caller's action that is not a tool call.
 
         Raises: AuditUnavailable.
         """
-        await self.audit.record(
-            self._event(
-                admission,
-                action=action,
-                target=None,
-                argument_digest=None,
-                allowed=allowed,
-                reason=reason,
-                explanation=explanation,
-                policy=None,
-                request_id=request_id,
-            )
-        )
+        verdict = Verdict(allowed=allowed, reason=reason, explanation=explanation)
+        await self.recorder.action(admission, action, verdict, request_id=request_id)
+
+    async def _judge(self, asked: Asked) -> Decision:
+        decision = decide(asked.admission.caller, asked.call)
+        for gate in self.gates:
+            if not decision.allowed:
+                break
+            decision = await gate.judge(asked, decision)
+        return decision
 
     async def _enter(self, shown: Shown, now: datetime) -> Entry:
         known = self.known.find(shown.credential)
         if known is not None:
             return await known(shown, now)
-        jws = parse_compact(shown.credential, max_bytes=MAX_TOKEN)
+        jws = parse_compact(shown.credential, max_bytes=MAX_TOKEN) if shown.credential.count(".") == _DOTS else None
         for door in self.doors:
             if door.opens(shown, jws):
                 entry = await door.admit(shown, jws, now)
                 if entry.again is not None:
                     self.known.remember(shown.credential, entry.again)
                 return entry
+        if jws is None:
+            raise BadJOSE("not a compact JWS, and nobody can be asked what it means")
         raise WrongType("no credential of a form that is accepted here")
 
     async def _spend(self, once: SingleUse) -> None:
         if self.replay is None:
             raise BadDPoPProof("single-use values cannot be spent here")
-        if not await self.replay.spend(once.purpose, once.key, expires=once.expires):
+        fresh = await self.replay.spend(once.purpose, once.key, expires=once.expires)
+        if not fresh and once.refusal is not None:
             raise once.refusal("it was shown before")
 
-    def _event(  # an event has many fields
-        self,
-        admission: Admission | None,
-        *,
-        action: str,
-        target: str | None,
-        argument_digest: str | None,
-        allowed: bool,
-        reason: str,
-        explanation: str,
-        policy: str | None,
-        request_id: str,
-    ) -> AuditEvent:
-        caller = None if admission is None else admission.caller
-        return AuditEvent(
-            id=uuid.uuid4().urn,
-            time=self.clock(),
-            source=self.source,
-            party=self.party,
-            principal=None if caller is None else caller.principal.id,
-            principal_kind=None if caller is None else caller.principal.kind,
-            actors=() if caller is None else caller.actors,
-            client_id=None if caller is None else caller.client_id,
-            action=action,
-            target=target,
-            resource=self.resource,
-            argument_digest=argument_digest,
-            decision="allow" if allowed else "deny",
-            reason=reason,
-            explanation=explanation,
-            policy=policy,
-            credential_ids=() if caller is None else caller.credential_ids,
-            token_id=None if admission is None else admission.token_id,
-            evidence=None if caller is None else caller.evidence,
-            request_id=request_id,
-            details={} if admission is None else {"form": admission.form},
-        )
+
+def _verdict(decision: Decision) -> Verdict:
+    return Verdict(
+        allowed=decision.allowed,
+        reason=decision.reason,
+        explanation=decision.explanation,
+        policy=decision.policy,
+    )
 
 
 def require_scope(admission: Admission, scope: str) -> None:

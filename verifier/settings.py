@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self, TypedDict
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from did_agent.adapters.trust import FILE, load_trust
 from did_agent.policy.evidence import Strictness
+
+
+class GuardOptions(TypedDict, total=False):
+    """What every adapter takes beside `resource` and `bridge`; None, or left out: the `DID_AGENT_*` setting decides."""
+
+    trusted_issuers: Sequence[str] | None  # DIDs whose credentials are accepted in presentations
+    ledger: str | None  # exact URL
+    data: Path | str | None
+    strict_delegation: Strictness | None
+    read_tools: Sequence[str] | None
+
+
+_SETTINGS: Final = {"ledger": "ledger_url"}  # options that are settings of another name
 
 
 class VerifierSettings(BaseSettings):
@@ -30,23 +43,18 @@ class VerifierSettings(BaseSettings):
         default=30, ge=15, le=300
     )  # s of silence of the feed after which nothing is admitted
 
+    read_tools: tuple[str, ...] = ()  # tools that change nothing: let through while room for events is scarce
+    max_waiting: int = Field(default=100_000, ge=100)  # events kept for a ledger that is away
+
     @classmethod
-    def load(
-        cls,
-        *,
-        data: Path | str | None,
-        trusted_issuers: Sequence[str] | None,
-        ledger: str | None,
-        strict_delegation: Strictness | None = None,
-    ) -> Self:
-        """Return the settings with what the caller says in front; issuers come last from `trust.json`.
+    def load(cls, options: GuardOptions) -> Self:
+        """Return the settings with `options` in front; issuers come last from `trust.json`.
 
         Raises: Misconfigured.
         """
-        said: dict[str, Any] = {"data": data, "trusted_issuers": trusted_issuers, "ledger_url": ledger}
-        said["strict_delegation"] = strict_delegation
-        settings = cls(**{name: value for name, value in said.items() if value is not None})
-        if trusted_issuers is None and not settings.trusted_issuers:
+        said: dict[str, Any] = {_SETTINGS.get(name, name): value for name, value in options.items() if value is not None}
+        settings = cls(**said)
+        if "trusted_issuers" not in said and not settings.trusted_issuers:
             trust = load_trust(settings.data / FILE)
             settings = settings.model_copy(update={"trusted_issuers": trust.issuers})
         return settings

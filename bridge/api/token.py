@@ -10,10 +10,10 @@ from fastapi.responses import JSONResponse, Response
 
 from bridge.api.wire import error_code, oauth_error, oauth_request
 from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE
-from bridge.model import CHALLENGE_SECONDS
 from bridge.service.tokens import Tokens
 from did_agent.adapters.web_input import read_form
 from did_agent.errors import DidAgentError
+from did_agent.tokens.challenges import CHALLENGE_SECONDS
 
 CHALLENGE_HEADER: Final = "OAuth-Client-Attestation-Challenge"
 NONCE_HEADER: Final = "DPoP-Nonce"

@@ -17,7 +17,6 @@ from did_agent.tokens.confirmation import Confirmation
 OFFLINE_ACCESS: Final = "offline_access"  # a scope between client and bridge; no resource has it
 TOKEN_SECONDS: Final = 300  # life of an access token (DESIGN 6)
 CODE_SECONDS: Final = 60  # life of an authorization code (RFC 9700)
-CHALLENGE_SECONDS: Final = 120  # life of a challenge
 MAX_ACTORS: Final = 4  # actors in one token; the hard ceiling everywhere is 8 (DEL-08)
 SESSION_IDLE: Final = timedelta(minutes=30)
 SESSION_LIFE: Final = timedelta(hours=12)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
 from bridge import audit_trail, authorization_details, issuance, policy
 from bridge.authorization_request import parse_scope
-from bridge.challenges import make_challenge
 from bridge.clients import Client
 from bridge.model import OFFLINE_ACCESS, Grant, Identity, OAuthRequest
-from bridge.nonces import current_nonce, require_nonce
 from bridge.ports import Store, Transaction
 from bridge.sender_constraint import prove_sender
 from bridge.service.attempt import Attempt, spend
@@ -19,6 +18,8 @@ from bridge.service.clients import Clients
 from bridge.service.registration import notes_of_use
 from did_agent import errors
 from did_agent.clock import Clock
+from did_agent.tokens.challenges import make_challenge
+from did_agent.tokens.nonces import current_nonce, require_nonce
 
 _REFUSALS: Final = (errors.Malformed, errors.VerificationError, errors.Denied)
 
@@ -113,7 +114,8 @@ class Tokens:
         attempt.details = authorization_details.parse(request.get("authorization_details"))
         attempt.request = authorization_details.with_location(request)
         attempt.scopes = _at_resource(parse_scope(request.get("scope")))
-        grant = authorization_details.narrowed(await handler.judge(attempt, client), attempt.details)
+        judged = await handler.judge(attempt, client)
+        grant = authorization_details.narrowed(judged, attempt.details, account=secrets.token_urlsafe(18))
         grant, attempt.told = policy.judge(attempt.policy, grant, user=attempt.user, now=attempt.now)
         return replace(authorization_details.settled(grant), confirmation=attempt.confirmation)
 

@@ -61,19 +61,26 @@ class RemoteKeys:
         self._keys, self._asked = found, now
 
     async def _fetch(self) -> Mapping[str | None, PublicKey]:
-        jwks = await self._fetcher.get_json(await self._locate())
-        members = jwks.get("keys")
-        if not isinstance(members, list) or len(members) > MAX_KEYS:
-            raise KeysUnavailable("the JWKS holds no list of keys")
-        found: dict[str | None, PublicKey] = {}
-        readable: list[PublicKey] = []
-        for member in members:
-            try:
-                key = parse_public_jwk(member, rsa_too=True)
-            except BadKey:
-                continue  # a key of a type we do not use
-            readable.append(key)
-            kid = member.get("kid")
-            if isinstance(kid, str):
-                found[kid] = key
-        return found if len(members) != 1 or not readable else {**found, None: readable[0]}
+        return readable_keys(await self._fetcher.get_json(await self._locate()))
+
+
+def readable_keys(jwks: Mapping[str, object]) -> Mapping[str | None, PublicKey]:
+    """Return the keys of a JWKS that we can use, by `kid`; under None the only one of a set that has one.
+
+    Raises: KeysUnavailable.
+    """
+    members = jwks.get("keys")
+    if not isinstance(members, list) or len(members) > MAX_KEYS:
+        raise KeysUnavailable("the JWKS holds no list of keys")
+    found: dict[str | None, PublicKey] = {}
+    readable: list[PublicKey] = []
+    for member in members:
+        try:
+            key = parse_public_jwk(member, rsa_too=True)
+        except BadKey:
+            continue  # a key of a type we do not use
+        readable.append(key)
+        kid = member.get("kid")
+        if isinstance(kid, str):
+            found[kid] = key
+    return found if len(members) != 1 or not readable else {**found, None: readable[0]}

@@ -18,11 +18,12 @@ from did_agent.did.resolve import method_key
 from did_agent.encoding.strict_json import parse_object
 from did_agent.encoding.timestamp import from_numeric_date, parse_timestamp
 from did_agent.errors import BadPresentation, TooDeep, WrongAudience, WrongChallenge, WrongKey
+from did_agent.keys.jwk import thumbprint
 from did_agent.keys.public import PublicKey
 from did_agent.presentation.model import Expected, SignedPresentation
 from did_agent.proof.data_integrity import verify_proof
 from did_agent.proof.jose import MAX_TOKEN
-from did_agent.proof.jwt import SKEW, JWTProfile, verify_jwt
+from did_agent.proof.jwt import SKEW, JWTProfile, VerifiedJWT, verify_jwt
 
 PRESENTATION_TYPE: Final = ["VerifiablePresentation"]
 TYP: Final = "vp+jwt"
@@ -74,6 +75,7 @@ def _read_json(document: dict[str, object], expected: Expected) -> SignedPresent
         audience=_one_string(proof.get("domain")),
         challenge=_challenge(proof.get("challenge")),
         id=None,
+        is_bound=False,
         issued=issued,
         lifetime=(expires - issued).total_seconds(),
         ends=min(expires, latest),
@@ -91,7 +93,7 @@ def _read_jwt(token: str, expected: Expected) -> SignedPresentation:
         now=expected.now,
     )
     claims = verified.claims
-    optional = frozenset({"id", "nonce", "nbf", "verifiableCredential"})
+    optional = frozenset({"id", "nonce", "nbf", "cnf", "verifiableCredential"})
     closed.members(claims, "presentation", required=_JWT_MEMBERS, optional=optional, error=BadPresentation)
     issued, expires = _moment(claims["iat"]), _moment(claims["exp"])
     return SignedPresentation(
@@ -101,6 +103,7 @@ def _read_jwt(token: str, expected: Expected) -> SignedPresentation:
         audience=_one_string(claims["aud"]),
         challenge=_challenge(claims["nonce"]) if "nonce" in claims else None,
         id=closed.text(claims["jti"], "jti", max_chars=MAX_CHALLENGE, error=BadPresentation),
+        is_bound=_is_bound(verified),
         issued=from_numeric_date(issued),
         lifetime=expires - issued,
         ends=from_numeric_date(expires + SKEW),
@@ -114,6 +117,15 @@ def _holder_key(header: Mapping[str, object], claims: Mapping[str, object]) -> P
     if controller != claims["iss"]:
         raise WrongKey("kid is a key of somebody other than iss")
     return key
+
+
+def _is_bound(verified: VerifiedJWT) -> bool:
+    """Tell whether the holder says that each use takes a proof of its own key, the one key it can name here."""
+    if "cnf" not in verified.claims:
+        return False
+    own = {"jkt": thumbprint(_holder_key(verified.header, verified.claims))}
+    closed.constant(verified.claims["cnf"], "cnf", own, error=BadPresentation)
+    return True
 
 
 def _holder(document: Mapping[str, object]) -> str:

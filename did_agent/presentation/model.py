@@ -24,7 +24,8 @@ class Expected:
     max_depth: int  # delegations after the root
     # "jti": a vp+jwt of at most a minute may stand on its jti.  The JSON form always carries a challenge, and whoever
     # accepts that form must compare it with the one it issued: `VerifiedPresentation.challenge`.
-    challenge: Literal["required", "jti"]
+    # "proof": whoever shows it proves the holder's key with each request, so a vp+jwt may be shown for its whole life.
+    challenge: Literal["required", "jti", "proof"]
     allow_empty: bool = False  # proof of possession alone, as at enrolment
 
 
@@ -38,6 +39,7 @@ class SignedPresentation:
     audience: str
     challenge: str | None
     id: str | None  # `jti` of a vp+jwt
+    is_bound: bool  # whether the holder says that each use takes a proof of its key (`cnf` of a vp+jwt)
     issued: datetime
     lifetime: float  # seconds from `issued` to the end the holder declared
     ends: datetime  # the presentation is accepted up to this moment and never later

@@ -11,6 +11,7 @@ from did_agent.clock import numeric_date
 from did_agent.credential.context import PLAIN_PROFILE
 from did_agent.credential.issuance import new_id
 from did_agent.did.key import did_key, verification_method
+from did_agent.keys.jwk import thumbprint
 from did_agent.keys.public import SigningKey
 from did_agent.presentation.form import PRESENTATION_TYPE, TYP
 from did_agent.proof.cryptosuite import default_suite
@@ -18,7 +19,7 @@ from did_agent.proof.data_integrity import add_proof
 from did_agent.proof.jwt import sign_jwt
 
 JSON_LIFETIME: Final = 300  # seconds
-JWT_LIFETIME: Final = 60  # seconds; longer ones need a challenge as `nonce`
+JWT_LIFETIME: Final = 60  # seconds; longer ones need a challenge as `nonce`, or are bound
 
 
 def present(
@@ -57,8 +58,12 @@ def present_jwt(
     now: datetime,
     nonce: str | None = None,
     lifetime: int = JWT_LIFETIME,
+    bound: bool = False,
 ) -> str:
-    """Return a vp+jwt for `audience`; whoever sees it can use it until it is spent or a minute has passed."""
+    """Return a vp+jwt for `audience`; whoever sees it can use it until it is spent or a minute has passed.
+
+    A `bound` one counts only beside a DPoP proof by the same key, so it may live longer and be shown often.
+    """
     holder = did_key(key.public)
     issued = numeric_date(now)
     claims = _presentation(credentials, holder) | {
@@ -70,6 +75,8 @@ def present_jwt(
     }
     if nonce is not None:
         claims["nonce"] = nonce
+    if bound:
+        claims["cnf"] = {"jkt": thumbprint(key.public)}
     return sign_jwt(claims, typ=TYP, key=key, kid=verification_method(holder))
 
 

@@ -19,6 +19,7 @@ from did_agent.errors import (
     Expired,
     HolderMismatch,
     KeysUnavailable,
+    NotBound,
     NotYetValid,
     WrongAudience,
     WrongChallenge,
@@ -117,6 +118,12 @@ def is_fresh(signed: SignedPresentation, expected: Expected) -> None:
         raise Expired(f"a vp+jwt lives at most {MAX_JTI_LIFETIME} s where no challenge is required")
 
 
+def is_proven_with_each_use(signed: SignedPresentation, expected: Expected) -> None:
+    """Refuse as a bearer what its holder bound to proofs of their key: whoever shows it may have seen it (TOK-09)."""
+    if signed.is_bound and expected.challenge != "proof":
+        raise NotBound("the presentation was shown without a proof of its holder's key")
+
+
 def shows_credentials(signed: SignedPresentation, expected: Expected) -> None:
     """Refuse a bare proof of possession where rights are asked for (VCX-02)."""
     if not signed.credentials and not expected.allow_empty:
@@ -130,5 +137,6 @@ OFFLINE_CHECKS: Final[Sequence[OfflineCheck]] = (
     is_addressed_to_us,
     is_recent,
     is_fresh,
+    is_proven_with_each_use,
     shows_credentials,
 )

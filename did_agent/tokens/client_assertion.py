@@ -34,16 +34,24 @@ class VerifiedAssertion:
 
 
 def make_client_assertion(
-    key: SigningKey, *, audience: str, now: datetime, presentation: str | Mapping[str, object] | None = None
+    key: SigningKey,
+    *,
+    audience: str,
+    now: datetime,
+    presentation: str | Mapping[str, object] | None = None,
+    client_id: str | None = None,
 ) -> str:
     """Return an assertion by `key` for the authorization server whose issuer string is `audience`.
+
+    The client is the DID of the key, unless the server knows it by another `client_id`.
 
     A presentation rides inside as the claim `vp`: a vp+jwt as a string, or a JSON presentation as an object.
     """
     did = did_key(key.public)
+    client = did if client_id is None else client_id
     claims = {
-        "iss": did,
-        "sub": did,
+        "iss": client,
+        "sub": client,
         "aud": audience,
         "iat": numeric_date(now),
         "exp": numeric_date(now + LIFETIME),

@@ -67,3 +67,14 @@ CONSENT_RECEIPT: Final = JWTProfile(
     required=frozenset({"iss", "sub", "exp", "jti", "client_id", "resource", "scopes"}),
     max_bytes=65_536,
 )
+
+
+def foreign_access_token(types: frozenset[str], max_lifetime: int, *, single_audience: bool) -> JWTProfile:
+    """Return the profile of another issuer's access tokens; few say all that RFC 9068 demands."""
+    return JWTProfile(
+        name="access token",
+        types=types,
+        required=frozenset({"iss", "sub", "aud", "exp"}),
+        max_lifetime=max_lifetime,
+        single_audience=single_audience,
+    )

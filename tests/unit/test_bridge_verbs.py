@@ -13,11 +13,11 @@ from argon2 import PasswordHasher
 
 from bridge.adapters.passwords import MAX_WAITING, NICENESS, Argon2Passwords
 from bridge.authorization_request import parse_scope
-from bridge.challenges import make_challenge, require_challenge
 from bridge.consent import csrf_token, require_csrf, require_same_origin
 from bridge.grants.client_credentials import judge_operator
-from bridge.model import CHALLENGE_SECONDS, Resource
+from bridge.model import Resource
 from did_agent.errors import EmptyGrant, InvalidParameter, Unavailable, WrongChallenge
+from did_agent.tokens.challenges import CHALLENGE_SECONDS, make_challenge, require_challenge
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

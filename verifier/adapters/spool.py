@@ -21,7 +21,8 @@ from did_agent.clock import Clock, numeric_date
 from did_agent.errors import AuditUnavailable, StoreUnavailable, Unavailable
 from did_agent.keys.ed25519 import SigningKey
 
-MAX_WAITING: Final = 100_000  # events kept while the ledger is away; then calls are refused
+MAX_WAITING: Final = 100_000  # events kept while the ledger is away; then only tools that read are let through
+RESERVE: Final = 10  # the part of that which is kept beyond for those; then nothing is
 RETRY_FIRST: Final = 0.2  # s
 RETRY_LAST: Final = 5.0  # s
 GATHER: Final = 0.05  # s that events of the same moment are waited for, to travel together
@@ -41,7 +42,9 @@ class Spool:
     """Durable memory of a guard; implements `SpendOnce` and `AuditSink`."""
 
     def __init__(self, path: Path | str, *, clock: Clock, max_waiting: int = MAX_WAITING) -> None:
-        self._clock, self._max_waiting = clock, max_waiting
+        self._clock = clock
+        self._pressed, self._full = max_waiting, max_waiting + max_waiting // RESERVE
+        self._count: int
         self._wake = asyncio.Event()
         try:
             if path != ":memory:":
@@ -50,13 +53,23 @@ class Spool:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
-            (self._count,) = self._database.execute("SELECT count(*) FROM waiting").fetchone()
+            (count,) = self._database.execute("SELECT count(*) FROM waiting").fetchone()
+            self._count = int(count)
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the spool {path} cannot be opened: {error}") from error
 
     def close(self) -> None:
         """Close the file; nothing that was acknowledged is lost."""
         self._database.close()
+
+    def is_pressed(self) -> bool:
+        """Whether the room left is for what only reads."""
+        return self._count >= self._pressed
+
+    @property
+    def waiting(self) -> int:
+        """How many events the ledger does not have yet."""
+        return self._count
 
     async def spend(self, purpose: str, key: str, *, expires: datetime) -> bool:
         """Spend `key`; True the first time, False ever after.
@@ -77,7 +90,7 @@ class Spool:
 
         Raises: AuditUnavailable when the spool is full or cannot be written: what is not recorded does not happen.
         """
-        if self._count >= self._max_waiting:
+        if self._count >= self._full:
             raise AuditUnavailable(f"{self._count} events wait for the ledger")
         try:
             self._database.execute(

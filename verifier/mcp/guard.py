@@ -9,14 +9,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from urllib.parse import urlsplit
 
 from did_agent.adapters.peer_certificate import HEADERS, peer_certificate
 from did_agent.errors import DidAgentError, Revoked, Unavailable
 from did_agent.policy.decide import is_visible
-from did_agent.policy.evidence import Strictness
 from verifier.composition import GuardParts, compose
 from verifier.http import read_credential
 from verifier.mcp.answers import (
@@ -35,6 +33,7 @@ from verifier.mcp.listing import filter_listing
 from verifier.mcp.operation import LISTENING, Operation, parse_operation
 from verifier.mcp.sessions import Sessions
 from verifier.model import Admission
+from verifier.settings import GuardOptions
 from verifier.streams import CutSend, StreamCut
 
 _FOR_US: Final = (b"authorization", b"dpop", *HEADERS)
@@ -46,13 +45,10 @@ def protect(  # each is one thing a deployment may have to say
     *,
     resource: str,
     bridge: str,
-    trusted_issuers: Sequence[str] | None = None,
-    ledger: str | None = None,
-    data: Path | str | None = None,
     name: str | None = None,
     scopes: Sequence[str] = (),
-    strict_delegation: Strictness | None = None,
     hide_tools: bool = False,
+    **options: Unpack[GuardOptions],
 ) -> Any:
     """Return `app` behind the guard for `resource`, believing tokens of `bridge`.
 
@@ -62,14 +58,7 @@ def protect(  # each is one thing a deployment may have to say
     one that does not exist.  What is None comes from `DID_AGENT_*` settings.
     Raises: Misconfigured.
     """
-    parts = compose(
-        resource=resource,
-        bridge=bridge,
-        trusted_issuers=trusted_issuers,
-        ledger=ledger,
-        data=data,
-        strict_delegation=strict_delegation,
-    )
+    parts = compose(resource=resource, bridge=bridge, **options)
     metadata = ResourceMetadata(
         resource=resource, bridge=bridge, name=name, scopes=scopes, certificates=bool(parts.proxies.networks)
     )

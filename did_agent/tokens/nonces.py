@@ -1,9 +1,10 @@
-"""Nonces for DPoP proofs, made without storage and good for a few minutes (RFC 9449, 8)."""
+"""Nonces for DPoP proofs, made without storage and good for a few minutes (RFC 9449, 8 and 9)."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -28,6 +29,24 @@ def require_nonce(nonce: str | None, key: bytes, *, now: datetime) -> None:
     fits = [hmac.compare_digest((nonce or "").encode(), _nonce(key, period - back).encode()) for back in (0, 1)]
     if not any(fits):
         raise DPoPNonceNeeded("the proof carries no current nonce")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NonceRing:
+    """The nonces of one party; having one means to demand them."""
+
+    key: bytes = field(repr=False)
+
+    def current(self, now: datetime) -> str:
+        """Return the nonce to hand out."""
+        return current_nonce(self.key, now=now)
+
+    def require(self, nonce: str | None, now: datetime) -> None:
+        """Return when `nonce` is one of ours and not old.
+
+        Raises: DPoPNonceNeeded.
+        """
+        require_nonce(nonce, self.key, now=now)
 
 
 def _nonce(key: bytes, period: int) -> str:

@@ -12,10 +12,11 @@ import struct
 from datetime import datetime
 from typing import Final
 
-from bridge.model import CHALLENGE_SECONDS
 from did_agent.clock import numeric_date
 from did_agent.encoding import base64url
 from did_agent.errors import BadEncoding, WrongChallenge
+
+CHALLENGE_SECONDS: Final = 120  # life of a challenge
 
 _VERSION: Final = 1
 _HEAD: Final = struct.Struct(">BQ")
