@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Unpack
+from functools import partial
+from typing import Any, Final, Unpack
 
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
@@ -31,6 +33,11 @@ from verifier.service import Verifier
 from verifier.settings import GuardOptions, VerifierSettings
 from verifier.streams import OpenStreams
 
+Work = Callable[[], Awaitable[None]]
+
+AGAIN: Final = 1.0  # s before work that ended is begun again
+_log: Final = logging.getLogger("did_agent.guard")
+
 
 @dataclass(slots=True)
 class GuardParts:
@@ -38,10 +45,16 @@ class GuardParts:
 
     verifier: Verifier
     spool: Spool
-    background: Sequence[Any]  # functions that return a coroutine that runs for ever
+    background: Sequence[Work]  # each runs for ever
+    feed: RevocationFeed | None = None
     proxies: Proxies = NO_PROXIES  # whose word on client certificates is taken
     streams: OpenStreams = field(default_factory=OpenStreams)  # cut when what stands behind them is revoked
+    metrics_path: str | None = None  # where the counts are shown
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def feed_age(self) -> float | None:
+        """Return how many seconds ago the revocation feed last answered; None before its first answer (REV-01)."""
+        return None if self.feed is None else self.feed.age(self.verifier.clock())
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -58,7 +71,7 @@ class GuardParts:
     async def ensure_running(self) -> None:
         """Start what must run beside the guard, once; servers without lifespan events come here first."""
         if not self._tasks:
-            self._tasks += [asyncio.create_task(_forever(start())) for start in self.background]
+            self._tasks += [asyncio.create_task(_forever(work)) for work in self.background]
 
 
 def compose(*, resource: str, bridge: str, clock: Clock = system_clock, **options: Unpack[GuardOptions]) -> GuardParts:
@@ -90,17 +103,21 @@ def compose(*, resource: str, bridge: str, clock: Clock = system_clock, **option
         gates=(RoomForTheRecord(is_pressed=spool.is_pressed, only_reads=frozenset(settings.read_tools).__contains__),),
         is_pressed=spool.is_pressed,
     )
-    background: list[Any] = [feed.run]
+    background: list[Work] = [feed.run]
     if settings.ledger_url is not None:
-        background.append(lambda: spool.deliver(str(settings.ledger_url), key))
+        background.append(partial(spool.deliver, settings.ledger_url, key))
     streams = OpenStreams()
     feed.watch(streams.cut)
+    if presentations is not None:
+        feed.watch(presentations.known.forget)
     return GuardParts(
         verifier=verifier,
         spool=spool,
         background=background,
+        feed=feed,
         proxies=Proxies.of(settings.tls_proxies),
         streams=streams,
+        metrics_path=settings.metrics_path,
     )
 
 
@@ -153,5 +170,10 @@ def _delegation(
     )
 
 
-async def _forever(work: Coroutine[Any, Any, None]) -> None:
-    await work
+async def _forever(work: Work) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:  # a guard that hears nothing and delivers nothing must not look as if it did
+            _log.exception("work beside the guard ended, and is begun again")
+        await asyncio.sleep(AGAIN)

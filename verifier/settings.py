@@ -20,7 +20,8 @@ class GuardOptions(TypedDict, total=False):
     ledger: str | None  # exact URL
     data: Path | str | None
     strict_delegation: Strictness | None
-    read_tools: Sequence[str] | None
+    read_tools: Sequence[str] | None  # tools that change nothing
+    metrics_path: str | None
 
 
 _SETTINGS: Final = {"ledger": "ledger_url"}  # options that are settings of another name
@@ -43,6 +44,7 @@ class VerifierSettings(BaseSettings):
         default=30, ge=15, le=300
     )  # s of silence of the feed after which nothing is admitted
 
+    metrics_path: str | None = None  # where the guard shows its counts in the text format of Prometheus; None: nowhere
     read_tools: tuple[str, ...] = ()  # tools that change nothing: let through while room for events is scarce
     max_waiting: int = Field(default=100_000, ge=100)  # events kept for a ledger that is away
 
@@ -52,7 +54,9 @@ class VerifierSettings(BaseSettings):
 
         Raises: Misconfigured.
         """
-        said: dict[str, Any] = {_SETTINGS.get(name, name): value for name, value in options.items() if value is not None}
+        said: dict[str, Any] = {
+            _SETTINGS.get(name, name): value for name, value in options.items() if value is not None
+        }
         settings = cls(**said)
         if "trusted_issuers" not in said and not settings.trusted_issuers:
             trust = load_trust(settings.data / FILE)

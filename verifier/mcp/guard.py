@@ -85,6 +85,9 @@ class Guard:
         parts_of = urlsplit(metadata.resource)
         self._path, self._origin = parts_of.path or "/", f"{parts_of.scheme}://{parts_of.netloc}"
         self._sessions = Sessions()
+        self._pages: dict[str, Callable[[], Answer]] = dict.fromkeys(metadata.paths, metadata.answer)
+        if parts.metrics_path is not None:
+            self._pages[parts.metrics_path] = _metrics(parts)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -97,8 +100,9 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Any, send: Any) -> None:
         request_id = str(uuid.uuid4())
-        if scope["path"] in self._metadata.paths and scope["method"] in ("GET", "HEAD"):
-            await answer_with(send, self._metadata.answer(), request_id)
+        page = self._pages.get(scope["path"]) if scope["method"] in ("GET", "HEAD") else None
+        if page is not None:
+            await answer_with(send, page(), request_id)
             return
         try:
             headers = single_headers(scope)
@@ -233,3 +237,11 @@ class Guard:
 
     def _visible_to(self, admission: Admission) -> Callable[[str], bool]:
         return lambda tool: is_visible(admission.caller, resource=self._metadata.resource, tool=tool)
+
+
+def _metrics(parts: GuardParts) -> Callable[[], Answer]:
+    from verifier.adapters.metrics import CONTENT_TYPE, GuardMetrics
+
+    metrics = GuardMetrics(parts)
+    headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+    return lambda: Answer(status=200, headers=headers, body=metrics.text())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
+import httpx2
 import pytest
 
 from did_agent.errors import AuditUnavailable, NotAuthenticated
 from tests.fakes.guard_world import NOW, World, call, token
+from verifier import composition
 from verifier.gates import RoomForTheRecord
 from verifier.mcp.answers import ResourceMetadata
-from verifier.mcp.guard import Guard
+from verifier.mcp.guard import Guard, protect
 from verifier.refusals import MOST, Refusals
 
 
@@ -59,3 +64,48 @@ async def test_when_room_is_scarce_only_what_reads_is_let_through() -> None:
         ("list_menu", "allow", "allowed"),
         ("update_stock", "deny", AuditUnavailable.code),
     ]
+
+
+@pytest.mark.req("REV-01", "OPS-04")
+async def test_a_guard_shows_its_counts_and_how_old_its_news_is(tmp_path: Path) -> None:
+    guard = protect(
+        World().inner,
+        resource="http://127.0.0.1:1/mcp",
+        bridge="http://127.0.0.1:2",
+        data=tmp_path,
+        metrics_path="/metrics",
+    )
+    guard._parts.background = ()
+    transport = httpx2.ASGITransport(app=guard)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:1") as http:
+        assert (await http.post("/mcp", json=call("list_menu"))).status_code == 401
+        shown = await http.get("/metrics")
+        assert 'did_agent_guard_refusals_total{reason="not_authenticated"} 1.0' in shown.text
+        assert "did_agent_guard_events_waiting 1.0" in shown.text
+        assert "revocation_age" not in shown.text
+        guard._parts.feed._heard = guard._parts.verifier.clock() - timedelta(seconds=7)
+        again = (await http.get("/metrics")).text
+    (age,) = re.findall(r"^did_agent_guard_revocation_age_seconds (\S+)$", again, re.MULTILINE)
+    assert 7 <= float(age) < 12
+    guard._parts.spool.close()
+
+
+async def test_work_beside_the_guard_that_ends_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(composition, "AGAIN", 0.0)
+    begun = 0
+    enough = asyncio.Event()
+
+    async def fails() -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 3:
+            enough.set()
+        raise ValueError("by surprise")
+
+    parts = World().guard()._parts
+    parts.background = (fails,)
+    async with parts.running():
+        await asyncio.wait_for(enough.wait(), 5)
+    assert "begun again" in caplog.text
