@@ -174,6 +174,6 @@ async def _forever(work: Work) -> None:
     while True:
         try:
             await work()
-        except Exception:  # a guard that hears nothing and delivers nothing must not look as if it did
+        except Exception:  # noqa: BLE001  # a guard that hears nothing and delivers nothing must not look as if it did
             _log.exception("work beside the guard ended, and is begun again")
         await asyncio.sleep(AGAIN)
