@@ -49,7 +49,7 @@ def get(at: Deployment, agent: str, resource: str, scope: str | None, as_json: b
 def inspect(file: IO[bytes], as_json: bool) -> None:
     """Show what a token says; reads a file or - for standard input.  Nothing is verified."""
     jws, claims = unverified_jws(compact(file.read(MAX_FILE).strip()))
-    found = {"header": jws.header, "claims": claims}
+    found = {"header": dict(jws.header), "claims": claims}
     emit(found, as_json=as_json, text="not verified:\n" + json.dumps(found, indent=2))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from did_agent.encoding import base64url
@@ -15,6 +17,7 @@ from did_agent.keys.public import ALGORITHMS, PublicKey, SigningKey
 
 MAX_TOKEN: Final = 16_384  # bytes
 MAX_HEADER: Final = 2_048  # bytes of the JOSE header, decoded
+MAX_HEADERS: Final = 256  # headers that are remembered as read
 
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _KID: Final = re.compile(r"[A-Za-z0-9._~:#/-]{1,128}")
@@ -54,14 +57,12 @@ def parse_compact(
     if not _COMPACT.fullmatch(token):
         raise BadJOSE("not a compact JWS")
     head, body, tail = token.split(".")
+    header = _read_header(head, carries_key=True) if carries_key else _known_header(head)
+    _require_kid(header, _DID_URL if names_did else _KID)
     try:
-        header = parse_object(base64url.decode(head), max_bytes=MAX_HEADER)
         payload, signature = base64url.decode(body), base64url.decode(tail)
     except BadEncoding as error:
         raise BadJOSE("a segment is not canonical base64url") from error
-    except Malformed as error:
-        raise BadJOSE(f"the JOSE header is not strict JSON: {error.code}") from error
-    _require_header(header, _DID_URL if names_did else _KID, _FORBIDDEN - {"jwk"} if carries_key else _FORBIDDEN)
     return UnverifiedJWS(
         header=header, payload=payload, signing_input=f"{head}.{body}".encode("ascii"), signature=signature
     )
@@ -84,13 +85,31 @@ def sign_compact(header: Mapping[str, object], payload: Mapping[str, object], ke
     return f"{signing_input}.{base64url.encode(key.sign(signing_input.encode('ascii')))}"
 
 
-def _require_header(header: Mapping[str, object], kids: re.Pattern[str], forbidden: frozenset[str]) -> None:
+def _read_header(head: str, *, carries_key: bool = False) -> Mapping[str, object]:
+    try:
+        header = parse_object(base64url.decode(head), max_bytes=MAX_HEADER)
+    except BadEncoding as error:
+        raise BadJOSE("a segment is not canonical base64url") from error
+    except Malformed as error:
+        raise BadJOSE(f"the JOSE header is not strict JSON: {error.code}") from error
+    _require_header(header, _FORBIDDEN - {"jwk"} if carries_key else _FORBIDDEN)
+    return MappingProxyType(header)
+
+
+# All tokens under one key have one header.
+_known_header: Final = lru_cache(maxsize=MAX_HEADERS)(_read_header)
+
+
+def _require_header(header: Mapping[str, object], forbidden: frozenset[str]) -> None:
     if forbidden & header.keys():
         raise BadJOSE("the JOSE header carries a key, a link or an extension")
     if header.get("alg") not in _NAMES:
         raise WrongAlgorithm(f"alg is not one of {', '.join(_NAMES)}")
     if not isinstance(header.get("typ", ""), str):
         raise BadJOSE("typ is not a string")
+
+
+def _require_kid(header: Mapping[str, object], kids: re.Pattern[str]) -> None:
     kid = header.get("kid", "did:-")
     if not isinstance(kid, str) or not kids.fullmatch(kid):
         raise BadJOSE("kid is not an opaque identifier")

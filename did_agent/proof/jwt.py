@@ -64,13 +64,13 @@ def sign_jwt(claims: Mapping[str, object], *, typ: str, key: SigningKey, kid: st
 
 
 def unverified_jws(
-    token: str, *, max_bytes: int = MAX_TOKEN, names_did: bool = False
+    token: str | UnverifiedJWS, *, max_bytes: int = MAX_TOKEN, names_did: bool = False
 ) -> tuple[UnverifiedJWS, Mapping[str, object]]:
-    """Return a token's parts and claims before anything is believed, for routing alone.
+    """Return a token's parts and claims before anything is believed, for routing alone; parts are not read again.
 
     Raises: BadJOSE, TooLarge, WrongAlgorithm.
     """
-    jws = parse_compact(token, max_bytes=max_bytes, names_did=names_did)
+    jws = parse_compact(token, max_bytes=max_bytes, names_did=names_did) if isinstance(token, str) else token
     try:
         return jws, parse_object(jws.payload, max_bytes=max_bytes)
     except Malformed as error:
@@ -78,7 +78,7 @@ def unverified_jws(
 
 
 def verify_jwt(
-    token: str,
+    token: str | UnverifiedJWS,
     profile: JWTProfile,
     *,
     find_key: FindKey,
