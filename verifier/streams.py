@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,44 +38,57 @@ class CutSend:
 
 
 class OpenStreams:
-    """Answers under way, by everything whose revocation ends them."""
+    """Answers under way, and who they are for."""
 
     def __init__(self) -> None:
-        self._open: defaultdict[str, set[asyncio.Timeout]] = defaultdict(set)
+        self._open: set[_Stream] = set()
 
-    @asynccontextmanager
-    async def open(self, admission: Admission, *, until: datetime | None, now: datetime) -> AsyncIterator[None]:
-        """Run the block until it ends, its caller is revoked, or `until` has come.
+    def open(self, admission: Admission, *, until: datetime | None, now: datetime) -> _Stream:
+        """Return a context that runs its block until it ends, its caller is revoked, or `until` has come.
 
-        Raises: StreamCut.
+        Leaving it raises StreamCut when it was cut.
         """
-        seconds = None if until is None else max((until - now).total_seconds(), 0.0)
-        limit = asyncio.timeout(seconds)
-        for name in admission.revocable_ids:
-            self._open[name].add(limit)
-        try:
-            async with limit:
-                yield
-        except TimeoutError as error:
-            if limit.expired():
-                raise StreamCut from error
-            raise
-        finally:
-            for name in admission.revocable_ids:
-                self._leave(name, limit)
+        return _Stream(self._open, admission, None if until is None else max((until - now).total_seconds(), 0.0))
 
     def cut(self, ended: str) -> None:
         """Cut every stream that what was `ended` stands behind."""
-        for limit in tuple(self._open.get(ended, ())):
-            if limit.when() is None or not limit.expired():
-                limit.reschedule(asyncio.get_running_loop().time())
+        for stream in [one for one in self._open if ended in one.admission.revocable_ids]:
+            stream.cut()
 
     def __len__(self) -> int:
         """Return how many answers are under way."""
-        return len({limit for limits in self._open.values() for limit in limits})
+        return len(self._open)
 
-    def _leave(self, name: str, limit: asyncio.Timeout) -> None:
-        limits = self._open[name]
-        limits.discard(limit)
-        if not limits:
-            del self._open[name]
+
+class _Stream:
+    """One answer: cheap to open, since nearly all of them end by themselves at once."""
+
+    __slots__ = ("_alarm", "_is_cut", "_open", "_seconds", "_task", "admission")
+
+    def __init__(self, among: set[_Stream], admission: Admission, seconds: float | None) -> None:
+        self.admission = admission
+        self._open, self._seconds, self._is_cut = among, seconds, False
+        self._task: asyncio.Task[Any] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def cut(self) -> None:
+        """End the block from outside, once."""
+        if self._task is not None and not self._is_cut:
+            self._is_cut = True
+            self._task.cancel()
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._open.add(self)
+        if self._seconds is not None:
+            self._alarm = asyncio.get_running_loop().call_later(self._seconds, self.cut)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        self._open.discard(self)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if not self._is_cut or self._task is None:
+            return
+        # Somebody else may have cancelled the task too; that must not be lost (asyncio.Task.uncancel).
+        if self._task.uncancel() == 0 and (kind is None or issubclass(kind, asyncio.CancelledError)):
+            raise StreamCut from error

@@ -111,7 +111,7 @@ async def test_a_timeout_of_the_server_itself_is_not_taken_for_a_cut() -> None:
     admission: Any = type("Somebody", (), {"revocable_ids": ("x",)})()
     streams = OpenStreams()
     with pytest.raises(TimeoutError, match="its own"):
-        async with streams.open(admission, until=None, now=NOW):
+        with streams.open(admission, until=None, now=NOW):
             raise TimeoutError("its own")
     assert len(streams) == 0
 
