@@ -64,6 +64,7 @@ class Bridge:
     database: str  # URL
     keys: Sequence[SigningKey]
     root: Mapping[str, Any]
+    ledger: str  # URL
     name: str = "bridge"
 
     def prepare(self, kind: str, count: int) -> list[bytes]:
@@ -186,7 +187,14 @@ def bridge(*, postgres: str | None = None, workers: int = 1, **settings: str) ->
         held = next(one for one in wallet.credentials(AGENTS[0]) if "AgentCapabilityCredential" in one["type"])
         keys = [wallet.key(agent) for agent in AGENTS]
         yield Bridge(
-            url=urls["bridge"], ports=ports, pids=pids, folder=Path(name), database=database, keys=keys, root=held
+            url=urls["bridge"],
+            ports=ports,
+            pids=pids,
+            folder=Path(name),
+            database=database,
+            keys=keys,
+            root=held,
+            ledger=urls["ledger"],
         )
 
 

@@ -11,6 +11,7 @@ from bridge.model import TOKEN_SECONDS, Agent, Authority, Resource
 from did_agent.credential.capability import Capability, covered_by, parse_bare_capability, scopes_of
 from did_agent.credential.chain import VerifiedChain, verify_chain
 from did_agent.credential.known import KnownCredentials
+from did_agent.credential.limits import Account, Limits
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
@@ -78,18 +79,28 @@ def authority_at(resource: str, chains: Sequence[VerifiedChain], *, now: datetim
 
 
 def within(capabilities: Sequence[Capability], previous: Sequence[Capability]) -> tuple[Capability, ...]:
-    """Return what of `capabilities` the previous holder had too, tool by tool and argument by argument (DEL-05)."""
-    kept = []
-    for held in capabilities:
-        single = {
-            name: Capability(resources=held.resources, tools={name: arguments}, limits=held.limits)
-            for name, arguments in held.tools.items()
-        }
-        covered = {name for name, one in single.items() if any(covered_by(one, wider) for wider in previous)}
-        tools = {name: arguments for name, arguments in held.tools.items() if name in covered}
-        if tools:
-            kept.append(Capability(resources=held.resources, tools=tools, limits=held.limits))
-    return tuple(kept)
+    """Return what of `capabilities` the previous holder had too, tool by tool and argument by argument (DEL-05).
+
+    It is counted for both: in the accounts of what is held now, and of what it came from.
+    """
+    kept: dict[tuple[int, Limits | None, tuple[Account, ...]], Capability] = {}
+    for number, held in enumerate(capabilities):
+        for name, arguments in held.tools.items():
+            single = replace(held, tools={name: arguments})
+            one = next((found for wider in previous if (found := _under(single, wider)) is not None), None)
+            if one is not None:
+                place = (number, one.limits, one.accounts)
+                kept[place] = replace(one, tools={**kept[place].tools, **one.tools}) if place in kept else one
+    return tuple(kept.values())
+
+
+def _under(held: Capability, wider: Capability) -> Capability | None:
+    limits = held.limits or wider.limits
+    if held.limits is not None and wider.limits is not None:
+        limits = held.limits.inheriting(wider.limits)
+    accounts = tuple(dict.fromkeys((*held.accounts, *wider.accounts)))
+    one = replace(held, limits=limits, accounts=accounts)
+    return one if covered_by(one, wider) else None
 
 
 def granted_scopes(

@@ -16,13 +16,15 @@ from did_agent.credential import closed
 from did_agent.credential.capability import (
     DETAIL_TYPE,
     Capability,
-    Limits,
     covered_by,
     parse_authorization_detail,
     scopes_of,
     to_authorization_detail,
 )
 from did_agent.credential.constraint import Constraint
+from did_agent.credential.limits import Account, Limits
+from did_agent.encoding import base64url
+from did_agent.encoding.digest import sha256
 from did_agent.encoding.strict_json import parse_json
 from did_agent.errors import DetailsRefused, EmptyGrant, Malformed, TooLarge, UnsupportedDetails
 from did_agent.tokens.access_token import MAX_DETAILS
@@ -91,14 +93,15 @@ def require_at(resource: str, text: str | None) -> Details | None:
     return details
 
 
-def narrowed(grant: Grant, details: Details | None) -> Grant:
+def narrowed(grant: Grant, details: Details | None, *, account: str) -> Grant:
     """Return what is left of a grant within `details`; None asks for nothing in detail.
 
+    `account` names what the details belong to, such as a consent: their own limits are counted for all its tokens.
     Raises: DetailsRefused when nothing is left.
     """
     if details is None:
         return grant
-    kept = meet(grant.authority.capabilities, details)
+    kept = meet(grant.authority.capabilities, details, account=account)
     scopes = grant.scopes & scopes_of(kept)
     kept = _joined(one for one in kept if scopes_of([one]) <= scopes)
     if not kept:
@@ -117,15 +120,16 @@ def settled(grant: Grant) -> Grant:
     return replace(grant, authority=replace(grant.authority, capabilities=kept))
 
 
-def meet(held: Iterable[Capability], wanted: Iterable[Capability]) -> Details:
+def meet(held: Iterable[Capability], wanted: Iterable[Capability], *, account: str = "") -> Details:
     """Return what both sides cover, one tool each; a part is covered by one of `held` and by one of `wanted`."""
-    asked: dict[str, list[Capability]] = {}
-    for tool, one in (pair for whole in wanted for pair in _singles(whole)):
-        asked.setdefault(tool, []).append(one)
+    asked: dict[str, list[tuple[Capability, str]]] = {}
+    for number, whole in enumerate(wanted):
+        for tool, one in _singles(whole):
+            asked.setdefault(tool, []).append((one, f"{account}#{number}"))
     found: dict[str, list[Capability]] = {}
     for tool, mine in (pair for whole in held for pair in _singles(whole)):
-        for theirs in asked.get(tool, ()):
-            both = _both(mine, theirs)
+        for theirs, name in asked.get(tool, ()):
+            both = _both(mine, theirs, name)
             if both is not None:
                 found[tool] = _with(found.get(tool, []), both)
     return tuple(one for parts in found.values() for one in parts)
@@ -168,10 +172,14 @@ def _singles(whole: Capability) -> Sequence[tuple[str, Capability]]:
 
 
 def _with(parts: list[Capability], one: Capability) -> list[Capability]:
-    # What another part covers entirely says nothing of its own.
-    if any(covered_by(one, other) for other in parts):
+    # What another part covers entirely, and counts in no other account, says nothing of its own.
+    if any(_says_all(other, one) for other in parts):
         return parts
-    return [*(other for other in parts if not covered_by(other, one)), one]
+    return [*(other for other in parts if not _says_all(one, other)), one]
+
+
+def _says_all(wider: Capability, one: Capability) -> bool:
+    return covered_by(one, wider) and set(wider.accounts) <= set(one.accounts)
 
 
 def _joined(parts: Iterable[Capability]) -> Details:
@@ -179,7 +187,9 @@ def _joined(parts: Iterable[Capability]) -> Details:
     joined: list[Capability] = []
     for part in parts:
         (tool,) = part.tools
-        place = next((n for n, one in enumerate(joined) if one.limits == part.limits and tool not in one.tools), None)
+        counted = (part.limits, part.accounts)
+        fitting = (n for n, one in enumerate(joined) if (one.limits, one.accounts) == counted and tool not in one.tools)
+        place = next(fitting, None)
         if place is None:
             joined.append(part)
         else:
@@ -187,19 +197,25 @@ def _joined(parts: Iterable[Capability]) -> Details:
     return tuple(joined)
 
 
-def _both(mine: Capability, theirs: Capability) -> Capability | None:
-    # An absent limit means the one that is held, never "everything".
-    theirs = theirs if theirs.limits is not None else replace(theirs, limits=mine.limits)
-    if covered_by(theirs, mine):
-        return theirs
-    limited = replace(mine, limits=_stricter(mine.limits, theirs.limits))
-    return limited if covered_by(limited, theirs) and covered_by(limited, mine) else None
+def _both(mine: Capability, theirs: Capability, name: str) -> Capability | None:
+    limits = _stricter(mine.limits, theirs.limits)
+    accounts = mine.accounts
+    if theirs.limits is not None and limits != mine.limits:
+        account = base64url.encode(sha256(name.encode()))
+        accounts = (*accounts, Account(id=account, limits=theirs.limits))
+    for one in (theirs, mine):
+        both = replace(one, limits=limits, accounts=accounts)
+        if covered_by(both, mine) and covered_by(both, theirs):
+            return both
+    return None
 
 
 def _stricter(mine: Limits | None, theirs: Limits | None) -> Limits | None:
     if mine is None or theirs is None:
         return mine or theirs
-    return theirs if theirs.within(mine) else mine
+    # An absent limit means the one that is held, never "everything".
+    both = theirs.inheriting(mine)
+    return both if both.within(mine) else mine
 
 
 def _words(constraint: Constraint) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bridge.model import Grant, Identity
 from bridge.model.keys import Signer
+from did_agent.credential.limits import MAX_ACCOUNTS
 from did_agent.errors import TooLarge
 from did_agent.keys.public import PublicKey
 from did_agent.proof.jose import MAX_TOKEN
@@ -45,7 +46,8 @@ def sign(token: AccessToken, *, signer: Signer) -> str:
     Raises: TooLarge when no resource could read it.
     """
     text = encode_access_token(token, key=signer.key, kid=signer.kid)
-    if len(text) > MAX_TOKEN or len(token.credential_ids) > MAX_CREDENTIALS:
+    counted = max((len(held.accounts) for held in token.capabilities), default=0)
+    if len(text) > MAX_TOKEN or len(token.credential_ids) > MAX_CREDENTIALS or counted > MAX_ACCOUNTS:
         raise TooLarge("the token would be larger than resources read; ask for fewer tools")
     return text
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from bridge.model import Grant, Resource, User
 from did_agent.credential.capability import Capability, parse_bare_capability, scopes_of
 from did_agent.errors import DidAgentError, EmptyGrant
 from did_agent.policy.active import ActivePolicy, Subject, refusals
 from did_agent.policy.combination import Combination, Terms, answers, explain
-from did_agent.policy.evaluation import Evaluation, question_of
+from did_agent.policy.evaluation import MAX_DETAIL, UNION, question_of
 from did_agent.policy.facts import Facts
 from did_agent.policy.rules import Question
-
-MAX_DETAIL: Final = 1_000  # characters of one detail of an audit event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +62,7 @@ def judge(policy: ActivePolicy, grant: Grant, *, user: User | None, now: datetim
         details["rules"] = "; ".join(filter(None, [*ruled.rules, refusals(ruled.refused)]))[:MAX_DETAIL]
     if combination.mode == "union":
         left = _widened(left)
-        details["union"] = "rights of user or agent, by approval of two operators"
+        details["union"] = UNION
     label = policy.label(combination.mode)
     return left, Told(policy=label, explanation=explain(combination.terms), details=_present(details))
 
@@ -108,13 +106,6 @@ def told_of_refusal(policy: ActivePolicy, error: DidAgentError, facts: Facts | N
     return Told(
         policy=f"{mode}/{policy.version}", explanation=(error.detail or error.public) + why, details=_present(details)
     )
-
-
-def facts_detail(facts: Facts, answer: Evaluation) -> dict[str, str]:
-    """Return the details of an answered question, in the members that a grant's event has."""
-    scope, rules = " ".join(sorted(answer.granted)), "; ".join(answer.rules)[:MAX_DETAIL]
-    recorded = {"scope": scope, "policy_digest": answer.digest, "rules": rules, "facts": facts.recorded()}
-    return _present({**answer.answers, **recorded})
 
 
 def facts_of(grant: Grant, user: User | None, *, now: datetime) -> Facts:

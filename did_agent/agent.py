@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -16,14 +17,14 @@ from did_agent.client.certificate import ClientCertificate
 from did_agent.client.dpop import DPoPSigner
 from did_agent.client.issuer import IssuerClient
 from did_agent.clock import Clock, system_clock
-from did_agent.credential.capability import parse_bare_capability
+from did_agent.credential.capability import Capability, covered_by, parse_bare_capability
 from did_agent.credential.issuance import attenuate
 from did_agent.credential.model import CapabilityCredential, parse_capability_credential
 from did_agent.did.key import did_key
 from did_agent.errors import BadCredential, NotFound
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.keys.pem import private_key_pem
-from did_agent.presentation.present import present, present_jwt
+from did_agent.presentation.present import JSON_LIFETIME, present, present_jwt
 from did_agent.wallet import Wallet
 
 Document = Mapping[str, Any]
@@ -172,9 +173,18 @@ class Agent:
             lambda: self.token(bridge, resource, dpop=dpop, certificate=certificate), dpop=dpop, clock=self._clock
         )
 
-    def presentation_auth(self, resource: str) -> httpx2.Auth:
-        """Return httpx authentication that shows `resource` a fresh presentation on every request."""
-        return PresentationAuth(lambda: self.present_jwt(resource))
+    def presentation_auth(self, resource: str, *, bound: bool = False) -> httpx2.Auth:
+        """Return httpx authentication that shows `resource` a fresh presentation on every request.
+
+        With `bound` it shows one for minutes, each time beside a fresh proof of this agent's key (DPoP).
+        """
+        if not bound:
+            return PresentationAuth(lambda: self.present_jwt(resource))
+        return TokenAuth(
+            lambda: self._bound_presentation(resource),
+            dpop=DPoPSigner(self._key, clock=self._clock),
+            clock=self._clock,
+        )
 
     def delegate(
         self,
@@ -182,11 +192,14 @@ class Agent:
         *,
         resource: str,
         tools: Mapping[str, Mapping[str, Any]],
+        limits: Mapping[str, Any] | None = None,
         valid_seconds: int = 900,
         max_depth: int | None = None,
     ) -> list[Document]:
         """Hand some tools at `resource` on to the agent whose DID is `to`; return the child and the chain above it.
 
+        `limits` such as `{"maxCalls": 5}` bound what the child may spend; those of this agent hold for it anyway, and
+        whatever it spends is spent of them too.
         Raises: NotFound, NotAttenuated when it would be more than this agent has, DepthExceeded.
         """
         chain = self.chain_for(resource)
@@ -196,12 +209,18 @@ class Agent:
             chain[0],
             key=self._key,
             subject=to,
-            capabilities=[parse_bare_capability({"resource": [resource], "tools": tools})],
+            capabilities=[_part_of(parent.capabilities, resource, tools, limits)],
             valid_until=min(now + timedelta(seconds=valid_seconds), parent.valid_until),
             now=now,
             max_depth=max_depth,
         )
         return [child, *chain]
+
+    async def _bound_presentation(self, resource: str) -> str:
+        chain = self.chain_for(resource)
+        return present_jwt(
+            chain, key=self._key, audience=resource, now=self._clock(), lifetime=JSON_LIFETIME, bound=True
+        )
 
     def chain_for(self, resource: str | None) -> list[Document]:
         """Return the newest credential that is in force for `resource` and the chain above it, leaf first.
@@ -216,6 +235,23 @@ class Agent:
             if held.subject == self.did and serves and held.valid_from <= now < held.valid_until:
                 return _upwards(document, held, by_digest)
         raise NotFound(f"{self.name} holds no credential in force" + (f" for {resource}" if resource else ""))
+
+
+def _part_of(
+    held: Sequence[Capability],
+    resource: str,
+    tools: Mapping[str, Mapping[str, Any]],
+    limits: Mapping[str, Any] | None,
+) -> Capability:
+    """Return what is handed on; where that is not held without limits, under those of the first that covers it."""
+    members: dict[str, Any] = {"resource": [resource], "tools": tools}
+    wanted = parse_bare_capability(members if limits is None else {**members, "limits": limits})
+    bound = [
+        replace(wanted, limits=parent.limits if wanted.limits is None else wanted.limits.inheriting(parent.limits))
+        for parent in held
+        if parent.limits is not None
+    ]
+    return next((one for one in (wanted, *bound) if any(covered_by(one, parent) for parent in held)), wanted)
 
 
 def _parse(document: Document) -> CapabilityCredential | None:

@@ -20,7 +20,7 @@ def format_timestamp(moment: datetime) -> str:
 
 def format_milliseconds(moment: datetime) -> str:
     """Return `moment` as a dateTimeStamp in UTC with milliseconds, as audit events carry it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def numeric_date(moment: datetime) -> int:

@@ -45,9 +45,9 @@ def require_grantable(agent: Agent, capabilities: Sequence[Capability], *, valid
         raise InvalidParameter(f"valid_seconds: 1 to {MAX_SECONDS}")
     if not 0 <= max_depth <= MAX_DEPTH:
         raise InvalidParameter(f"max_depth: 0 to {MAX_DEPTH}")
-    if any(capability.limits is not None for capability in capabilities):
+    if any(held.limits is not None and held.limits.max_tokens is not None for held in capabilities):
         # Better no credential than one that promises a ceiling nobody counts yet.
-        raise InvalidParameter("capabilities: limits are not enforced by this release and so are not granted")
+        raise InvalidParameter("capabilities: maxTokens is not enforced by this release and so is not granted")
     return agent.did
 
 

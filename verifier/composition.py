@@ -20,18 +20,26 @@ from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
 from did_agent.errors import Misconfigured
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.tokens.nonces import NonceRing
 from verifier.adapters.evidence import BridgeEvidence
 from verifier.adapters.feed import RevocationFeed
+from verifier.adapters.issuers import load_issuers
 from verifier.adapters.keys import IssuerKeys
+from verifier.adapters.limits import load_costs, open_limits
+from verifier.adapters.pins_file import PinsFile, SeenTools
 from verifier.adapters.spool import Spool
 from verifier.delegation import StrictDelegation
 from verifier.doors.presentation import PresentationDoor
 from verifier.doors.token import TokenDoor
+from verifier.forms import Forms, NothingHeard
 from verifier.gates import RoomForTheRecord
-from verifier.ports import Door
+from verifier.limits.gate import LimitsGate
+from verifier.pins import KnownTools, PinnedTools
+from verifier.receipts import Receipts
 from verifier.service import Verifier
 from verifier.settings import GuardOptions, VerifierSettings
 from verifier.streams import OpenStreams
+from verifier.swap import Swap
 
 Work = Callable[[], Awaitable[None]]
 
@@ -50,6 +58,13 @@ class GuardParts:
     proxies: Proxies = NO_PROXIES  # whose word on client certificates is taken
     streams: OpenStreams = field(default_factory=OpenStreams)  # cut when what stands behind them is revoked
     metrics_path: str | None = None  # where the counts are shown
+    swap: Swap | None = None  # of JSON presentations for sessions
+    nonces: NonceRing | None = None  # that DPoP proofs must carry
+    issuers: tuple[str, ...] = ()  # beside the bridge
+    closing: Sequence[Work] = ()  # let go of connections
+    pinned: PinnedTools | None = None  # that operators approved
+    receipts: Receipts | None = None
+    refunds_failures: bool = False  # whether it matters that a call failed
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def feed_age(self) -> float | None:
@@ -67,6 +82,8 @@ class GuardParts:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks.clear()
+            for close in self.closing:
+                await close()
 
     async def ensure_running(self) -> None:
         """Start what must run beside the guard, once; servers without lifespan events come here first."""
@@ -74,41 +91,63 @@ class GuardParts:
             self._tasks += [asyncio.create_task(_forever(work)) for work in self.background]
 
 
-def compose(*, resource: str, bridge: str, clock: Clock = system_clock, **options: Unpack[GuardOptions]) -> GuardParts:
-    """Return the parts of a guard for one resource.
+def compose(
+    *, resource: str, bridge: str | None, clock: Clock = system_clock, **options: Unpack[GuardOptions]
+) -> GuardParts:
+    """Return the parts of a guard for one resource; without a bridge only other issuers and presentations count.
 
     Raises: Misconfigured.
     """
     settings = VerifierSettings.load(options)
     key = load_or_create_key(settings.key_file)
-    fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge))
-    keys = IssuerKeys(bridge, fetcher, clock=clock)
-    feed = RevocationFeed(bridge, keys, clock=clock, staleness=timedelta(seconds=settings.staleness_seconds))
+    issuers = load_issuers(options.get("issuers"), file=settings.issuers_file, data=settings.data)
+    fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge or resource))
+    keys = None if bridge is None else IssuerKeys(bridge, fetcher, clock=clock)
+    staleness = timedelta(seconds=settings.staleness_seconds)
+    feed = None if bridge is None or keys is None else RevocationFeed(bridge, keys, clock=clock, staleness=staleness)
+    revocations = NothingHeard() if feed is None else feed
     spool = Spool(settings.spool_file, clock=clock, max_waiting=settings.max_waiting)
-    presentations = _presentations(resource, settings, fetcher, clock)
-    delegation = _delegation(settings, presentations, BridgeEvidence(bridge, fetcher))
-    doors: list[Door] = [
-        TokenDoor(resource=resource, issuer=bridge, keys=keys, delegation=delegation),
-        *(() if presentations is None else (presentations,)),
-    ]
+    forms = Forms(resource=resource, key=key, settings=settings, revocations=revocations, clock=clock)
+    presentations = _presentations(forms, fetcher)
+    session, swap = (None, None) if presentations is None else forms.swapping(presentations, replay=spool)
+    doors = [*forms.foreign(issuers, bridge=bridge)]
+    if bridge is not None and keys is not None:
+        delegation = _delegation(settings, presentations, BridgeEvidence(bridge, fetcher))
+        doors.append(TokenDoor(resource=resource, issuer=bridge, keys=keys, delegation=delegation, nonces=forms.nonces))
+    doors += [one for one in (presentations, session) if one is not None]
+    if not doors:
+        raise Misconfigured("nobody could enter: name a bridge, other issuers, or issuers of credentials")
+    limits = LimitsGate(
+        counter=open_limits(settings.limits_url, default=settings.spool_file),
+        costs={**load_costs(settings.costs_file), **(options.get("costs") or {})},
+        refunds=settings.refunds,
+    )
+    pinned = _pinned(resource, settings)
+    read_tools = frozenset(settings.read_tools)
+
+    def only_reads(tool: str) -> bool:
+        return tool in read_tools or pinned.is_read_only(tool)
+
     verifier = Verifier(
         resource=resource,
         source=did_key(key.public),
         party="verifier",
         doors=doors,
-        revocations=feed,
+        revocations=revocations,
         audit=spool,
         clock=clock,
         replay=spool,
-        gates=(RoomForTheRecord(is_pressed=spool.is_pressed, only_reads=frozenset(settings.read_tools).__contains__),),
+        gates=(RoomForTheRecord(is_pressed=spool.is_pressed, only_reads=only_reads), pinned),
         is_pressed=spool.is_pressed,
+        limits=limits,
     )
-    background: list[Work] = [feed.run]
+    background: list[Work] = [] if feed is None else [feed.run]
     if settings.ledger_url is not None:
         background.append(partial(spool.deliver, settings.ledger_url, key))
     streams = OpenStreams()
-    feed.watch(streams.cut)
-    if presentations is not None:
+    if feed is not None:
+        feed.watch(streams.cut)
+    if feed is not None and presentations is not None:
         feed.watch(presentations.known.forget)
     return GuardParts(
         verifier=verifier,
@@ -117,7 +156,14 @@ def compose(*, resource: str, bridge: str, clock: Clock = system_clock, **option
         feed=feed,
         proxies=Proxies.of(settings.tls_proxies),
         streams=streams,
+        closing=(limits.counter.close, *forms.closing),
         metrics_path=settings.metrics_path,
+        swap=swap,
+        nonces=forms.nonces,
+        issuers=tuple(one.issuer for one in issuers),
+        pinned=pinned,
+        receipts=Receipts(resource=resource, key=key, clock=clock),
+        refunds_failures=settings.refunds == "on_error",
     )
 
 
@@ -140,15 +186,29 @@ def token_verifier(  # each is one thing a party must say
     return verifier, feed
 
 
-def _presentations(
-    resource: str, settings: VerifierSettings, fetcher: GuardedFetcher, clock: Clock
-) -> PresentationDoor | None:
+def _pinned(resource: str, settings: VerifierSettings) -> PinnedTools:
+    return PinnedTools(
+        pins=PinsFile(
+            settings.pins_file,
+            operators=settings.operators,
+            resource=resource,
+            is_required=settings.tool_pins == "required",
+        ),
+        known=KnownTools(max_age=timedelta(seconds=settings.tool_max_age)),
+        sightings=SeenTools(settings.seen_tools_file, resource=resource),
+    )
+
+
+def _presentations(forms: Forms, fetcher: GuardedFetcher) -> PresentationDoor | None:
+    settings = forms.settings
     if not settings.trusted_issuers:
         return None
     trusted = TrustedIssuers.of(*settings.trusted_issuers)
     max_age = timedelta(seconds=settings.status_max_age)
-    statuses = StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=clock)
-    return PresentationDoor(resource=resource, trusted=trusted, statuses=statuses)
+    statuses = StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=forms.clock)
+    return PresentationDoor(
+        resource=forms.resource, trusted=trusted, statuses=statuses, mode=settings.vp_mode, nonces=forms.nonces
+    )
 
 
 def _delegation(

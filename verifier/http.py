@@ -33,6 +33,12 @@ def bearer_alone(credential: str) -> Shown:
     return Shown(scheme="bearer", credential=credential, method="", url="")
 
 
+def keys_alone(headers: Headers, *, method: str, url: str, certificate: bytes | None = None) -> Shown:
+    """Return what a request shows that asks for a credential: the keys it proves, to which that may be bound."""
+    proofs = tuple(value.decode("latin-1") for name, value in headers if name.lower() == b"dpop")
+    return Shown(scheme="bearer", credential="", method=method, url=url, proofs=proofs, certificate=certificate)
+
+
 def read_credential(
     headers: Headers, query: bytes = b"", *, method: str, url: str, certificate: bytes | None = None
 ) -> Shown:
@@ -41,7 +47,7 @@ def read_credential(
     Raises: NotAuthenticated when there is none of a scheme we know, InvalidParameter when there are two, or one in
     the URL (TOK-15).
     """
-    if "access_token" in parse_qs(query.decode("latin-1"), keep_blank_values=True):
+    if query and "access_token" in parse_qs(query.decode("latin-1"), keep_blank_values=True):
         raise InvalidParameter("a token does not belong into a URL")
     sent = [value for name, value in headers if name.lower() == b"authorization"]
     if not sent:

@@ -26,6 +26,7 @@ ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "Ed25519")
 SESSION_PREFIX: Final = "vps_"  # of our own opaque credentials
 
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]{1,256}")  # RFC 6749, 3.3
+_ANY: Final = "urn:any"  # stands for whatever resource the scopes are held at
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _REQUIRED: Final = frozenset({"issuer", "subject", "scopes"})
 _SIGNED: Final = frozenset({"jwks_uri", "jwks", "types", "algorithms", "max_lifetime"})
@@ -81,13 +82,17 @@ class ForeignIssuer:
             Capability(resources=(resource,), tools=grant.tools) for grant in self.grants if grant.scopes <= scopes
         )
 
-    def scope_for(self, tool: str, arguments: Mapping[str, object]) -> str | None:
-        """Return all scopes that together would allow a call, or None when none would: the least there is."""
-        resource = "urn:any"
+    def scope_for(
+        self, tool: str, arguments: Mapping[str, object], *, held: frozenset[str] = frozenset()
+    ) -> str | None:
+        """Return all scopes that together would allow a call, or None when none would beside those `held`.
+
+        Of several ways the one that gives least.
+        """
         fitting = [
             grant
             for grant in self.grants
-            if Capability(resources=(resource,), tools=grant.tools).covers(tool, arguments)
+            if not grant.scopes <= held and Capability(resources=(_ANY,), tools=grant.tools).covers(tool, arguments)
         ]
         least = min(fitting, key=lambda grant: (len(grant.tools), len(grant.scopes), grant.text), default=None)
         return None if least is None else least.text
@@ -95,7 +100,7 @@ class ForeignIssuer:
     @property
     def tool_scopes(self) -> frozenset[str]:
         """Every tool that some scope of this issuer gives, as our scopes."""
-        return scopes_of(Capability(resources=("urn:any",), tools=grant.tools) for grant in self.grants)
+        return scopes_of(Capability(resources=(_ANY,), tools=grant.tools) for grant in self.grants)
 
 
 def parse_issuers(raw: str | bytes, *, where: str = FILE) -> tuple[ForeignIssuer, ...]:
@@ -191,7 +196,7 @@ def _grant(name: str, value: object, at: str) -> ScopeGrant:
     if not isinstance(tools, dict) or not tools:
         _refuse(at, "is neither a list of tools nor an object of tools and constraints")
     try:
-        parsed = parse_bare_capability({"resource": ["urn:any"], "tools": tools})
+        parsed = parse_bare_capability({"resource": [_ANY], "tools": tools})
     except Malformed as error:
         _refuse(at, error.detail)
     return ScopeGrant(scopes=frozenset(scopes), tools=parsed.tools)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from did_agent.errors import DidAgentError
 from did_agent.policy.caller import VerifiedCaller
+from did_agent.tokens.confirmation import Confirmation
 from verifier.http import Shown
 from verifier.issuers import ForeignIssuer
 
@@ -25,6 +26,7 @@ class Admission:
     token_id: str | None  # `jti` of an access token
     valid_until: datetime
     issuer: ForeignIssuer | None = field(default=None, compare=False)  # who spoke, where it was not the bridge
+    held: frozenset[str] = field(default=frozenset(), compare=False)  # scopes in the words of that issuer
     revocable_ids: tuple[str, ...] = field(init=False, compare=False)  # whose revocation ends this admission
 
     def __post_init__(self) -> None:
@@ -33,6 +35,17 @@ class Admission:
         agents = (caller.principal.id,) if caller.principal.kind != "user" else ()
         others = tuple(one for one in (caller.task, self.token_id) if one is not None)
         object.__setattr__(self, "revocable_ids", (*caller.credential_ids, *caller.actors, *agents, *others))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentedSession:
+    """What a presentation was swapped for: its credentials, looked at anew with each request, for minutes."""
+
+    id: str  # digest of the text that stands for it; the text itself is kept nowhere
+    holder: str
+    credentials: tuple[Mapping[str, object], ...] = field(repr=False)
+    confirmation: Confirmation | None  # the key that must be proven with each request
+    expires: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

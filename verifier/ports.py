@@ -9,9 +9,12 @@ from typing import Any, Protocol
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
 from did_agent.keys.public import PublicKey
+from did_agent.policy.active import ActivePolicy
 from did_agent.proof.jose import UnverifiedJWS
+from did_agent.tokens.tool_pins import Definition, Pin
 from verifier.http import Shown
-from verifier.model import Entry
+from verifier.limits.model import Charge, Refused, Spent
+from verifier.model import Entry, PresentedSession
 
 
 class Door(Protocol):
@@ -47,6 +50,21 @@ class Revocations(Protocol):
         """Return when none of `ids` is revoked or suspended.
 
         Raises: Revoked, Suspended; StatusUnavailable when we have not heard for too long (REV-02).
+        """
+        ...
+
+
+class PolicySource(Protocol):
+    """The policy in force."""
+
+    async def ready(self) -> None:
+        """Return when there is a first answer, or it is no use to wait longer."""
+        ...
+
+    def current(self, now: datetime) -> ActivePolicy:
+        """Return the policy that counts now.
+
+        Raises: PolicyUnavailable, PolicyStale when nobody confirmed it for too long.
         """
         ...
 
@@ -88,6 +106,40 @@ class IntrospectionSource(Protocol):
         ...
 
 
+class SessionStore(Protocol):
+    """Sessions that presentations were swapped for, durably and over all processes of a guard."""
+
+    async def save(self, session: PresentedSession) -> None:
+        """Keep a session until it ends; of one holder and in all only so many, the oldest going first.
+
+        Raises: StoreUnavailable.
+        """
+        ...
+
+    async def find(self, identifier: str) -> PresentedSession | None:
+        """Return a session that has not ended.
+
+        Raises: StoreUnavailable.
+        """
+        ...
+
+
+class ToolPins(Protocol):
+    """What operators approved of a server's tools."""
+
+    def approved(self) -> Mapping[str, Pin] | None:
+        """Return the approved tools by name; None where nothing is pinned."""
+        ...
+
+
+class Sightings(Protocol):
+    """Where an operator finds what a server's tools are."""
+
+    def keep(self, tools: Sequence[Definition]) -> None:
+        """Keep a list of tools that differs from the last."""
+        ...
+
+
 class AuditSink(Protocol):
     """Keeps audit events durably until the ledger has them."""
 
@@ -96,4 +148,26 @@ class AuditSink(Protocol):
 
         Raises: AuditUnavailable; then what it records must not happen.
         """
+        ...
+
+
+class LimitCounter(Protocol):
+    """Counts what is charged to accounts, durably and over all guards that share it."""
+
+    async def spend(self, charges: Sequence[Charge], now: int, spend_id: str) -> Spent | Refused:
+        """Make all `charges` at once, or none; they come sorted by account and kind.
+
+        `spend_id` is ours and fresh.  Raises: StoreUnavailable.
+        """
+        ...
+
+    async def refund(self, spent: Spent) -> None:
+        """Take a spend back, once, while its windows last.
+
+        Raises: StoreUnavailable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; the next spend makes new ones."""
         ...

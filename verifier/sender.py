@@ -31,13 +31,10 @@ def prove_keys(shown: Shown, *, now: datetime, nonces: NonceRing | None = None) 
 
     Raises: BadDPoPProof, DPoPNonceNeeded.
     """
-    confirmations = set()
-    if shown.certificate is not None:
-        digest = base64url.encode(hashlib.sha256(shown.certificate).digest())
-        confirmations.add(Confirmation(x5t_s256=digest))
+    confirmations = _certificate_of(shown)
     if shown.scheme != "dpop":
         # A proof beside a Bearer credential counts for nothing: the scheme says what the caller means (RFC 9449, 7.2).
-        return ProvenKeys(confirmations=frozenset(confirmations), proof=None)
+        return ProvenKeys(confirmations=confirmations, proof=None)
     proof = verify_proof(
         shown.proofs,
         method=shown.method,
@@ -46,7 +43,26 @@ def prove_keys(shown: Shown, *, now: datetime, nonces: NonceRing | None = None) 
         access_token=shown.credential,
         require_nonce=None if nonces is None else lambda nonce: nonces.require(nonce, now),
     )
-    return ProvenKeys(confirmations=frozenset({*confirmations, proof.confirmation}), proof=proof)
+    return ProvenKeys(confirmations=confirmations | {proof.confirmation}, proof=proof)
+
+
+def offered_keys(shown: Shown, *, now: datetime, nonces: NonceRing | None = None) -> ProvenKeys:
+    """Return the keys that a request proves which shows no credential yet, and wants one bound to them.
+
+    Raises: BadDPoPProof, DPoPNonceNeeded.
+    """
+    confirmations = _certificate_of(shown)
+    if not shown.proofs:
+        return ProvenKeys(confirmations=confirmations, proof=None)
+    proof = verify_proof(
+        shown.proofs,
+        method=shown.method,
+        url=shown.url,
+        now=now,
+        access_token=None,
+        require_nonce=None if nonces is None else lambda nonce: nonces.require(nonce, now),
+    )
+    return ProvenKeys(confirmations=confirmations | {proof.confirmation}, proof=proof)
 
 
 def require_bound(confirmation: Confirmation | None, proven: ProvenKeys) -> None:
@@ -65,3 +81,9 @@ def single_use(proven: ProvenKeys) -> tuple[SingleUse, ...]:
         return ()
     once = SingleUse(purpose=_PURPOSE, key=proof.replay_key, expires=proof.replay_until, refusal=BadDPoPProof)
     return (once,)
+
+
+def _certificate_of(shown: Shown) -> frozenset[Confirmation]:
+    if shown.certificate is None:
+        return frozenset()
+    return frozenset({Confirmation(x5t_s256=base64url.encode(hashlib.sha256(shown.certificate).digest()))})

@@ -22,6 +22,7 @@ from verifier.recording import Recorder, Verdict
 
 _DOTS = 2  # of a compact JWS; what has another number of them is opaque to us
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
     """Guards one resource.  Methods raise on refusal; there is no third outcome."""
@@ -35,6 +36,7 @@ class Verifier:
     clock: Clock
     replay: SpendOnce | None = None  # where single-use values are spent; without it none is accepted
     gates: Sequence[Gate] = ()  # asked in order when policy allows
+    limits: Gate | None = None  # counts limits, after all gates: what it spent none may refuse; without it none count
     is_pressed: Callable[[], bool] = bool  # whether room for events is scarce
     known: KnownTexts = field(default_factory=KnownTexts)
     recorder: Recorder = field(init=False, repr=False)
@@ -93,7 +95,7 @@ class Verifier:
 
     async def undo(self, request_id: str, *, happened: bool = True) -> None:
         """Take back what an allowed call consumed: it was not done, or it `happened` and failed."""
-        for gate in self.gates:
+        for gate in self._all_gates():
             await gate.undo(request_id, happened=happened)
 
     async def refuse(self, error: DidAgentError, *, action: str, request_id: str) -> None:
@@ -114,12 +116,15 @@ class Verifier:
         await self.recorder.action(admission, action, verdict, request_id=request_id)
 
     async def _judge(self, asked: Asked) -> Decision:
-        decision = decide(asked.admission.caller, asked.call)
-        for gate in self.gates:
+        decision = decide(asked.admission.caller, asked.call, limits_are_counted=self.limits is not None)
+        for gate in self._all_gates():
             if not decision.allowed:
                 break
             decision = await gate.judge(asked, decision)
         return decision
+
+    def _all_gates(self) -> Sequence[Gate]:
+        return self.gates if self.limits is None else (*self.gates, self.limits)
 
     async def _enter(self, shown: Shown, now: datetime) -> Entry:
         known = self.known.find(shown.credential)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self, TypedDict
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from did_agent.adapters.tool_pins import FILE as PINS
+from did_agent.adapters.tool_pins import SEEN as SEEN_TOOLS
 from did_agent.adapters.trust import FILE, load_trust
 from did_agent.policy.evidence import Strictness
+from verifier.adapters.issuers import Said
+from verifier.doors.presentation import Mode
+from verifier.limits.costs import Cost
+from verifier.limits.gate import Refunds
+from verifier.pins import Pinning
 
 
 class GuardOptions(TypedDict, total=False):
@@ -22,6 +29,14 @@ class GuardOptions(TypedDict, total=False):
     strict_delegation: Strictness | None
     read_tools: Sequence[str] | None  # tools that change nothing
     metrics_path: str | None
+    issuers: Said | None  # whose tokens count beside the bridge's: a file, or its entries
+    vp_mode: Mode | None
+    dpop_nonce: bool | None
+    limits_url: str | None
+    costs: Mapping[str, Cost] | None  # what calls cost, by tool; for limits on amounts
+    refunds: Refunds | None
+    operators: Sequence[str] | None  # DIDs whose approval of tools counts
+    tool_pins: Pinning | None
 
 
 _SETTINGS: Final = {"ledger": "ledger_url"}  # options that are settings of another name
@@ -44,13 +59,22 @@ class VerifierSettings(BaseSettings):
         default=30, ge=15, le=300
     )  # s of silence of the feed after which nothing is admitted
 
+    issuers_file: Path | None = None  # of other issuers; None: `issuers.json` in the data folder, if there is one
+    vp_mode: Mode = "both"  # how a vp+jwt counts: for one request, beside DPoP proofs of its holder, or either
+    dpop_nonce: bool = False  # whether DPoP proofs must carry a nonce of the guard (RFC 9449, 9)
     metrics_path: str | None = None  # where the guard shows its counts in the text format of Prometheus; None: nowhere
     read_tools: tuple[str, ...] = ()  # tools that change nothing: let through while room for events is scarce
+    limits_url: str | None = None  # where limits are counted: sqlite:///…, postgresql://…, valkey://…; None: the spool
+    costs_file: Path | None = None  # JSON: what calls cost, by tool; for limits on amounts
+    refunds: Refunds = "never"  # whether a call that failed is given back to its limits: never or on_error
+    operators: tuple[str, ...] = ()  # DIDs whose approval of tools counts; none: those of `trust.json`
+    tool_pins: Pinning = "if_present"  # whether tools must be approved even where nobody ever approved any: required
+    tool_max_age: int = Field(default=60, ge=1, le=3_600)  # s what the server says of its tools is believed
     max_waiting: int = Field(default=100_000, ge=100)  # events kept for a ledger that is away
 
     @classmethod
     def load(cls, options: GuardOptions) -> Self:
-        """Return the settings with `options` in front; issuers come last from `trust.json`.
+        """Return the settings with `options` in front; issuers and operators come last from `trust.json`.
 
         Raises: Misconfigured.
         """
@@ -61,12 +85,24 @@ class VerifierSettings(BaseSettings):
         if "trusted_issuers" not in said and not settings.trusted_issuers:
             trust = load_trust(settings.data / FILE)
             settings = settings.model_copy(update={"trusted_issuers": trust.issuers})
+        if "operators" not in said and not settings.operators:
+            settings = settings.model_copy(update={"operators": load_trust(settings.data / FILE).operators})
         return settings
 
     @property
     def key_file(self) -> Path:
         """Where the guard's own key lies; it signs deliveries to the ledger."""
         return self.data / "keys" / f"{self.guard_name}.jwk"
+
+    @property
+    def pins_file(self) -> Path:
+        """Where the tools lie that operators approved."""
+        return self.data / PINS
+
+    @property
+    def seen_tools_file(self) -> Path:
+        """Where operators find what the server's tools are."""
+        return self.data / SEEN_TOOLS / f"{self.guard_name}.json"
 
     @property
     def spool_file(self) -> Path:

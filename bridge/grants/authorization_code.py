@@ -191,4 +191,6 @@ def judge(
         expires=token_end(now, authority.valid_until),
         made_from=frozenset({code.digest}),
     )
-    return authorization_details.narrowed(grant, authorization_details.parse(code.request.details))
+    details = authorization_details.parse(code.request.details)
+    # Counted for the consent, not for each token that is refreshed from it.
+    return authorization_details.narrowed(grant, details, account=code.digest)

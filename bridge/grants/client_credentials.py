@@ -7,7 +7,7 @@ from datetime import datetime
 from bridge.authority import authority_at, granted_scopes, token_end
 from bridge.model import Authority, Grant, Resource
 from did_agent.errors import EmptyGrant
-from did_agent.policy.decide import grant
+from did_agent.policy.combination import grant
 
 
 def judge_agent(

@@ -11,7 +11,6 @@ from bridge import audit_trail
 from bridge.authority import authority_at
 from bridge.model import Agent, Resource, User
 from bridge.model.consents import Consent
-from bridge.policy import facts_detail
 from bridge.service.callers import Caller
 from bridge.service.lookup import Lookup
 from did_agent.audit.event import AuditEvent
@@ -21,7 +20,7 @@ from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
 from did_agent.policy.active import ActivePolicy
 from did_agent.policy.combination import CONSENT
-from did_agent.policy.evaluation import Evaluation, evaluate
+from did_agent.policy.evaluation import Evaluation, details_of, evaluate
 from did_agent.policy.facts import Facts
 
 MAX_CONSENTS: Final = 200  # the newest of one person
@@ -142,7 +141,7 @@ class Evaluations:
             "reason": answer.reason,
             "policy": answer.policy,
             "request_id": request_id,
-            "details": facts_detail(facts, answer),
+            "details": details_of(answer, facts),
         }
         return audit_trail.bridge_event(
             self.lookup.identity, "policy.evaluate", answer.explanation, now=facts.time, **said

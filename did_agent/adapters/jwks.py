@@ -22,8 +22,18 @@ Locate = Callable[[], Awaitable[str]]  # the address of the JWKS, found out anew
 class RemoteKeys:
     """The keys of one issuer, by `kid`."""
 
-    def __init__(self, locate: Locate, fetcher: FetchJSON, *, clock: Clock, max_age: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        locate: Locate,
+        fetcher: FetchJSON,
+        *,
+        clock: Clock,
+        max_age: timedelta | None = None,
+        retry: timedelta = timedelta(0),
+    ) -> None:
         self._locate, self._fetcher, self._clock, self._max_age = locate, fetcher, clock, max_age
+        self._retry = retry  # how long an issuer whose keys could not be had at all is left alone
+        self._failed: datetime | None = None
         self._keys: Mapping[str | None, PublicKey] = {}
         self._asked: datetime | None = None
         self._lock = asyncio.Lock()
@@ -51,9 +61,12 @@ class RemoteKeys:
         now = self._clock()
         if self._keys and self._asked is not None and now - self._asked < REFRESH:
             return
+        if not self._keys and self._failed is not None and now - self._failed < self._retry:
+            raise KeysUnavailable("the keys could not be had a moment ago")
         try:
             found = await self._fetch()
         except DidAgentError as error:
+            self._failed = now
             if self._keys:
                 self._asked = now
                 return  # the keys we have stay good

@@ -46,7 +46,7 @@ class AuditEvent:
 
     def to_json(self) -> dict[str, object]:
         """Return the wire object: every member present, absent values as null, time in milliseconds."""
-        members: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        members: dict[str, object] = {name: getattr(self, name) for name in _MEMBERS}
         members["time"] = format_milliseconds(self.time)
         members["actors"] = list(self.actors)
         members["credential_ids"] = list(self.credential_ids)
@@ -80,7 +80,8 @@ _OPTIONAL: Final = (
     "evidence",
     "request_id",
 )
-_NAMES: Final = frozenset(field.name for field in fields(AuditEvent))
+_MEMBERS: Final = tuple(field.name for field in fields(AuditEvent))  # in the order of the class
+_NAMES: Final = frozenset(_MEMBERS)
 
 
 def parse_event(wire: object) -> AuditEvent:

@@ -11,6 +11,7 @@ from did_agent.agent import Agent
 from did_agent.cli.agents import find_agent
 from did_agent.cli.deployment import Deployment
 from did_agent.cli.inspection import verify_file
+from did_agent.cli.limits import limit_options, read_limits
 from did_agent.cli.output import emit, json_option, table
 from did_agent.errors import NotFound
 
@@ -30,6 +31,7 @@ def cred() -> None:
 @click.option("--tool", "tools", multiple=True, required=True, help="A tool the agent may call; repeat for more.")
 @click.option("--valid", "valid_seconds", default=86_400, show_default=True, help="Seconds it is valid.")
 @click.option("--max-depth", default=1, show_default=True, help="How often it may be handed on.")
+@limit_options
 @click.option(
     "--suite",
     type=click.Choice(["eddsa-jcs-2022", "eddsa-rdfc-2022"]),
@@ -41,6 +43,7 @@ def cred() -> None:
 @click.pass_obj
 def issue(  # noqa: PLR0917  # options of one command
     at: Deployment,
+    /,
     agent: str,
     resource: str,
     tools: tuple[str, ...],
@@ -48,9 +51,10 @@ def issue(  # noqa: PLR0917  # options of one command
     max_depth: int,
     suite: str,
     as_json: bool,
+    **limits: Any,
 ) -> None:
     """Grant tools at a resource to an agent; kept in the wallet if its key is here."""
-    capability = {"resource": [resource], "tools": {tool: {} for tool in tools}}
+    capability = {"resource": [resource], "tools": {tool: {} for tool in tools}, **read_limits(limits)}
     options = {"valid_seconds": valid_seconds, "max_depth": max_depth, "cryptosuite": suite}
     issued = asyncio.run(_issue(at, agent, capability, options))
     emit(issued, as_json=as_json, text=f"issued {issued['id']} until {issued['validUntil']}")

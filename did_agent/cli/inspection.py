@@ -1,8 +1,8 @@
-"""`did-agent verify`: look into credentials, presentations, status lists and consent receipts, offline."""
+"""`did-agent verify`: look into credentials, presentations, status lists and receipts, offline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Final
@@ -20,6 +20,7 @@ from did_agent.cli.examination import (
     held,
 )
 from did_agent.cli.output import emit, grid, json_option
+from did_agent.cli.tool_receipts import examine_tool_receipt, read_result
 from did_agent.clock import format_timestamp, system_clock
 from did_agent.credential.chain import DEFAULT_MAX_DEPTH, VerifiedChain, verify_chain
 from did_agent.credential.model import (
@@ -45,18 +46,29 @@ _DOTS: Final = 2  # of a compact JWS
 
 @click.command("verify")
 @click.argument("file", type=click.File("rb"))
-@click.option("--audience", help="For a presentation: whom it must be addressed to.")
+@click.option("--audience", help="For a presentation or a tool receipt: whom it must be addressed to.")
 @click.option("--challenge", help="For a presentation: the challenge it must answer.")
 @click.option("--now", "moment", help="Judge as of this time, such as 2026-11-23T10:00:00Z, instead of now.")
+@click.option("--result", type=click.File("rb"), help="For a tool receipt: the result that it must be for.")
+@click.option("--signer", "signers", multiple=True, metavar="DID", help="For a receipt: believe this signer too.")
 @json_option
 @click.pass_obj
-def verify_file(
-    at: Deployment, file: IO[bytes], audience: str | None, challenge: str | None, moment: str | None, as_json: bool
+def verify_file(  # each is one thing that can be asked for
+    at: Deployment,
+    /,
+    *,
+    file: IO[bytes],
+    audience: str | None,
+    challenge: str | None,
+    moment: str | None,
+    result: IO[bytes] | None,
+    signers: Sequence[str],
+    as_json: bool,
 ) -> None:
-    """Check a credential, presentation, status list or consent receipt offline: all but revocation.
+    """Check a credential, presentation, status list or receipt offline: all but revocation.
 
-    Capability and identity credentials are also held against the trust list of this machine, and so are consent
-    receipts; of everything else only the tree of what held and what did not is told.
+    Capability and identity credentials are also held against the trust list of this machine, and so are receipts of
+    consent and of tool calls; of everything else only the tree of what held and what did not is told.
     """
     raw = file.read(MAX_FILE + 1).strip()
     now = system_clock() if moment is None else parse_timestamp(moment)
@@ -66,7 +78,8 @@ def verify_file(
         challenge=challenge,
         now=now,
         trusted=TrustedIssuers.of(*trust.issuers),
-        parties=frozenset(trust.parties),
+        parties=frozenset({*trust.parties, *signers}),
+        result=None if result is None else read_result(result),
     )
     if raw[:1] not in (b"{", b"["):
         found, tree = _of_text(compact(raw), asking)
@@ -88,6 +101,7 @@ class Asking:
     now: datetime
     trusted: TrustedIssuers
     parties: frozenset[str]
+    result: Mapping[str, Any] | None = None  # that a receipt must be for
 
 
 def _tell(found: Mapping[str, object], tree: Step, *, as_json: bool) -> None:
@@ -110,6 +124,10 @@ def _of_text(text: str, asking: Asking) -> tuple[Mapping[str, object], Step]:
         return {}, examine_status_token(text, now=asking.now)
     if jws.type == "consent-receipt+jwt":
         return examine_receipt(text, trusted=asking.parties, now=asking.now)
+    if jws.type == "tool-receipt+jwt":
+        return examine_tool_receipt(
+            text, trusted=asking.parties, audience=asking.audience, result=asking.result, now=asking.now
+        )
     if jws.type == "at+jwt":
         raise WrongType("an access token is judged by whom it is for; `did-agent token introspect` asks the bridge")
     return _of_presentation(text, asking)

@@ -28,6 +28,7 @@ from did_agent.cli.output import REFUSED, emit, fail, json_option, say
 from did_agent.cli.policy import policy
 from did_agent.cli.signing_keys import signing_key
 from did_agent.cli.tokens import token
+from did_agent.cli.tools import tool
 from did_agent.cli.up import asked_to_end, run_alone, running
 from did_agent.errors import DidAgentError, Misconfigured
 
@@ -142,6 +143,7 @@ for group in (
     agent,
     cred,
     token,
+    tool,
     audit,
     resource,
     user,

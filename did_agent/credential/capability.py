@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
 from did_agent.credential import closed
-from did_agent.credential.constraint import MAX_SAFE_INTEGER, Constraint, is_satisfied, parse_constraint, subsumes
+from did_agent.credential.constraint import Constraint, is_satisfied, parse_constraint, subsumes
+from did_agent.credential.limits import Account, Limits, parse_accounts, parse_limits
 from did_agent.errors import BadCredential
 
 MAX_CAPABILITIES: Final = 16  # entries in one credential
@@ -27,46 +27,8 @@ ENTRY_TYPE: Final = "AgentCapability"
 
 # A tool name becomes a scope token (RFC 6749, 3.3), so it must not hold a space; `*` would look like a wildcard.
 _TOOL: Final = re.compile(r"[!#-)+-\[\]-~]{1,128}")
-_AMOUNT: Final = re.compile(r"(0|[1-9][0-9]{0,17})(\.[0-9]{1,9})?")
-_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 Tools = Mapping[str, Mapping[str, Constraint]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Ceilings on use; each is enforced by a counter, never by this value alone."""
-
-    max_calls: int | None = None
-    window_seconds: int | None = None  # present exactly with max_calls
-    max_amount: Decimal | None = None
-    currency: str | None = None  # ISO 4217, present exactly with max_amount
-    max_tokens: int | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """Return the `limits` member."""
-        amount = None if self.max_amount is None else str(self.max_amount)
-        everything = {
-            "maxCalls": self.max_calls,
-            "windowSeconds": self.window_seconds,
-            "maxAmount": amount,
-            "currency": self.currency,
-            "maxTokens": self.max_tokens,
-        }
-        return {name: value for name, value in everything.items() if value is not None}
-
-    def within(self, parent: Limits) -> bool:
-        """Tell whether each ceiling of `parent` is also here and not higher."""
-        calls = parent.max_calls is None or (
-            self.max_calls is not None
-            and self.max_calls <= parent.max_calls
-            and (self.window_seconds or 0) >= (parent.window_seconds or 0)
-        )
-        amount = parent.max_amount is None or (
-            self.max_amount is not None and self.currency == parent.currency and self.max_amount <= parent.max_amount
-        )
-        tokens = parent.max_tokens is None or (self.max_tokens is not None and self.max_tokens <= parent.max_tokens)
-        return calls and amount and tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +38,8 @@ class Capability:
     resources: tuple[str, ...]
     tools: Tools = field(hash=False)
     limits: Limits | None = None
+    # Where its calls are counted: its own entry first, then that of each credential above it; known once verified.
+    accounts: tuple[Account, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the entry of `credentialSubject.capability`."""
@@ -86,7 +50,7 @@ class Capability:
         """Return this capability for `resource` alone, or None when it does not name it exactly."""
         if resource not in self.resources:
             return None
-        return Capability(resources=(resource,), tools=self.tools, limits=self.limits)
+        return replace(self, resources=(resource,))
 
     def covers(self, tool: str, arguments: Mapping[str, object]) -> bool:
         """Tell whether the call is admitted; limits are not looked at here."""
@@ -134,20 +98,36 @@ def parse_bare_capability(value: object) -> Capability:
 
 
 def to_authorization_detail(capability: Capability, resource: str) -> dict[str, object]:
-    """Return the `authorization_details` entry (RFC 9396, section 2) of `capability` at `resource`."""
+    """Return the `authorization_details` entry (RFC 9396, section 2) of `capability`, as requests have it."""
     detail: dict[str, object] = {"type": DETAIL_TYPE, "locations": [resource], "tools": _tools_json(capability)}
     return detail if capability.limits is None else {**detail, "limits": capability.limits.to_json()}
 
 
 def parse_authorization_detail(value: object) -> Capability:
-    """Return the capability that an `authorization_details` entry of our type describes.
+    """Return the capability that an `authorization_details` entry of our type describes, as requests have it.
 
     Raises: BadCredential, BadConstraint.
     """
-    names = frozenset({"type", "locations", "tools"})
-    entry = closed.members(value, "authorization detail", required=names, optional=frozenset({"limits"}))
-    closed.constant(entry["type"], "authorization detail type", DETAIL_TYPE)
-    return _read(entry["locations"], entry)
+    return _parse_detail(value, frozenset({"limits"}))
+
+
+def to_granted_detail(capability: Capability, resource: str) -> dict[str, object]:
+    """Return the entry as a token has it: `charged` says where the calls are counted."""
+    detail = to_authorization_detail(capability, resource)
+    return {**detail, "charged": [one.to_json() for one in capability.accounts]} if capability.accounts else detail
+
+
+def parse_granted_detail(value: object) -> Capability:
+    """Return the capability of an entry that the signer of a token states; whoever asks for a token may not.
+
+    Raises: BadCredential, BadConstraint.
+    """
+    found = _parse_detail(value, frozenset({"limits", "charged"}))
+    if not isinstance(value, dict) or "charged" not in value:
+        return found
+    if found.limits is None:
+        raise BadCredential("a capability without limits is charged to nobody")
+    return replace(found, accounts=parse_accounts(value["charged"]))
 
 
 def tool_scope(name: str) -> str:
@@ -167,6 +147,13 @@ def _arguments_are_covered(child: Mapping[str, Constraint], parent: Mapping[str,
     return child.keys() == parent.keys() and all(subsumes(parent[name], child[name]) for name in parent)
 
 
+def _parse_detail(value: object, optional: frozenset[str]) -> Capability:
+    names = frozenset({"type", "locations", "tools"})
+    entry = closed.members(value, "authorization detail", required=names, optional=optional)
+    closed.constant(entry["type"], "authorization detail type", DETAIL_TYPE)
+    return _read(entry["locations"], entry)
+
+
 def _read(resources: object, entry: Mapping[str, object]) -> Capability:
     listed = closed.array(resources, "resource", least=1, most=MAX_RESOURCES)
     names = tuple(closed.uri(item, "resource") for item in listed)
@@ -174,7 +161,7 @@ def _read(resources: object, entry: Mapping[str, object]) -> Capability:
         raise BadCredential("a resource is named twice")
     if any("#" in name for name in names):
         raise BadCredential("a resource has a fragment (RFC 8707, section 2)")
-    limits = _parse_limits(entry["limits"]) if "limits" in entry else None
+    limits = parse_limits(entry["limits"]) if "limits" in entry else None
     return Capability(resources=names, tools=_parse_tools(entry["tools"]), limits=limits)
 
 
@@ -196,38 +183,6 @@ def _parse_arguments(tool: str, value: object) -> Mapping[str, Constraint]:
     for name in value:
         closed.text(name, "argument name", max_chars=MAX_ARGUMENT_NAME)
     return MappingProxyType({name: parse_constraint(constraint) for name, constraint in value.items()})
-
-
-def _parse_limits(value: object) -> Limits:
-    names = frozenset({"maxCalls", "windowSeconds", "maxAmount", "currency", "maxTokens"})
-    limits = closed.members(value, "limits", required=frozenset(), optional=names)
-    if not limits or ("maxCalls" in limits) != ("windowSeconds" in limits):
-        raise BadCredential("limits are empty, or maxCalls and windowSeconds are not together")
-    if ("maxAmount" in limits) != ("currency" in limits):
-        raise BadCredential("maxAmount and currency are not together")
-    amount = _matching(limits, "maxAmount", _AMOUNT)
-    return Limits(
-        max_calls=_ceiling(limits, "maxCalls", least=0),
-        window_seconds=_ceiling(limits, "windowSeconds", least=1),
-        max_amount=None if amount is None else Decimal(amount),
-        currency=_matching(limits, "currency", _CURRENCY),
-        max_tokens=_ceiling(limits, "maxTokens", least=0),
-    )
-
-
-def _ceiling(limits: Mapping[str, object], name: str, *, least: int) -> int | None:
-    if name not in limits:
-        return None
-    return closed.whole(limits[name], name, least=least, most=MAX_SAFE_INTEGER)
-
-
-def _matching(limits: Mapping[str, object], name: str, form: re.Pattern[str]) -> str | None:
-    if name not in limits:
-        return None
-    value = limits[name]
-    if not isinstance(value, str) or not form.fullmatch(value):
-        raise BadCredential(f"{name} is not in its form")
-    return value
 
 
 def _tools_json(capability: Capability) -> dict[str, object]:

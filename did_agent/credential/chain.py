@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from did_agent.credential import closed
+from did_agent.credential.accounts import charged
 from did_agent.credential.capability import Capability, covered_by
 from did_agent.credential.context import AGENT_PROFILE
 from did_agent.credential.issuance import CHILD_MAX_SECONDS, DEFAULT_SECONDS
@@ -42,6 +43,7 @@ class VerifiedChain:
     """A chain in which every credential was signed by its issuer, linked to its parent and no wider than it."""
 
     links: tuple[CapabilityCredential, ...]  # leaf first
+    capabilities: tuple[Capability, ...]  # what the one who acts now may do, and where that is counted
     root_issuer: str
     digest: str  # "sha-256:…" over the JCS form of the list of documents, leaf first
 
@@ -49,11 +51,6 @@ class VerifiedChain:
     def leaf(self) -> CapabilityCredential:
         """The credential of the one who acts now."""
         return self.links[0]
-
-    @property
-    def capabilities(self) -> tuple[Capability, ...]:
-        """What the one who acts now may do."""
-        return self.leaf.capabilities
 
     @property
     def on_behalf_of(self) -> str | None:
@@ -137,7 +134,9 @@ def verify_chain(
         for link_check in LINK_CHECKS:
             link_check(links[position], parent, setting)
     content = b"[" + b",".join(link.canonical for link in links) + b"]"
-    return VerifiedChain(links=links, root_issuer=links[-1].issuer, digest=digest.digest_uri(content))
+    return VerifiedChain(
+        links=links, capabilities=charged(links), root_issuer=links[-1].issuer, digest=digest.digest_uri(content)
+    )
 
 
 # ---- obligations of the chain as a whole

@@ -27,3 +27,7 @@ class AuditUnavailable(Unavailable):
 
 class PolicyUnavailable(Unavailable):
     code = "policy_unavailable"
+
+
+class PolicyStale(PolicyUnavailable):
+    code = "policy_stale"

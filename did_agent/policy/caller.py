@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from did_agent.credential.capability import Capability
 
@@ -35,6 +35,8 @@ class VerifiedCaller:
     evidence: str | None  # "sha-256:<base64url>" of the signed chain
     groups: frozenset[str] = frozenset()  # of the user, as far as policy speaks of them
     task: str | None = None  # what the authority was given for; it ends with the task
+    # What deciding worked out for this caller before, by resource and tool; no part of who it is.
+    memo: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def agent(self) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from did_agent.errors import EmptyGrant
-from did_agent.policy.decide import grant
 
 PolicyMode = Literal["intersection", "subset", "agent_only", "union"]
 Scopes = frozenset[str]
@@ -54,17 +53,41 @@ def combine(mode: PolicyMode, terms: Terms, *, autonomous: bool = True) -> Combi
     """
     applied = _applied(mode, terms)
     limits = dict(terms.limits)
-    if terms.user is None and not autonomous:
-        limits["user (the resource takes no agent on its own)"] = frozenset()
-    if terms.user is not None and applied == "agent_only":
-        limits["user (the resource takes agents on their own alone)"] = frozenset()
-    if applied == "subset" and not limits.keys() & {CONSENT, PREVIOUS}:
-        limits["consent (nobody was asked, and the resource demands it)"] = frozenset()
+    bar = barred(mode, terms, autonomous=autonomous)
+    if bar is not None:
+        limits[bar] = frozenset()
     if applied == "union":
         limits["user or agent"] = (terms.user or frozenset()) | (terms.agent or frozenset())
     else:
         limits |= {name: held for name, held in (("agent", terms.agent), ("user", terms.user)) if held is not None}
     return Combination(mode=applied, granted=_meet(applied, terms, limits), terms=terms)
+
+
+def barred(mode: PolicyMode, terms: Terms, *, autonomous: bool) -> str | None:
+    """Return why the resource takes nobody of this kind, whatever they may; None when it does."""
+    if terms.user is None:
+        return None if autonomous else "user (the resource takes no agent on its own)"
+    if mode == "agent_only":
+        return "user (the resource takes agents on their own alone)"
+    if mode == "subset" and not terms.limits.keys() & {CONSENT, PREVIOUS}:
+        return "consent (nobody was asked, and the resource demands it)"
+    return None
+
+
+def grant(requested: Scopes | None, *, limits: Mapping[str, Scopes]) -> Scopes:
+    """Return the scopes that every limit allows; without a request, all that are left (DEL-04).
+
+    `limits` names each term (user, agent, resource, previous token) and what it allows.
+    Raises: EmptyGrant, whose detail names the term that left nothing.
+    """
+    granted = requested
+    for name, allowed in limits.items():
+        granted = allowed if granted is None else granted & allowed
+        if not granted:
+            raise EmptyGrant(f"nothing is left after the rights of the {name}")
+    if not granted:
+        raise EmptyGrant("nothing was requested")
+    return granted
 
 
 def answers(terms: Terms) -> dict[str, str]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
-from did_agent.errors import ActorUnauthorized, EmptyGrant
-from did_agent.policy.active import ActivePolicy, Subject, refusals
-from did_agent.policy.combination import PolicyMode, Terms, answers, combine, explain
+from did_agent.errors import ActorUnauthorized, DidAgentError, EmptyGrant
+from did_agent.policy.active import NOTHING_LEFT, ActivePolicy, Ruled, Subject, refusals
+from did_agent.policy.combination import PolicyMode, Terms, answers, barred, combine, explain
 from did_agent.policy.facts import Facts
 from did_agent.policy.rules import Question
 
 ALLOWED: Final = "allowed"
+MAX_DETAIL: Final = 1_000  # characters of one detail of an audit event
+UNION: Final = "rights of user or agent, by approval of two operators"
+
+Stage = Literal["triggers", "mode", "terms", "rules"]  # in the order in which they are asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,53 +25,92 @@ class Evaluation:
 
     granted: frozenset[str]  # scopes; empty: no
     reason: str  # stable code
-    explanation: str
-    answers: Mapping[str, str]  # may the user, may the agent: both, whichever decided
+    detail: str = ""  # what said no, in words
+    terms: Terms
     mode: PolicyMode
     policy: str  # mode and version
     digest: str
     rules: tuple[str, ...] = field(default=())  # that mattered
+    refused_at: Stage | None = None  # what said no
+    failed: bool = False  # whether it was a rule that could not be evaluated
 
     @property
     def allowed(self) -> bool:
         """Tell whether anything was granted."""
         return bool(self.granted)
 
+    @property
+    def answers(self) -> Mapping[str, str]:
+        """May the user, may the agent: both, whichever decided."""
+        return answers(self.terms)
+
+    @property
+    def explanation(self) -> str:
+        """Both answers in a sentence, with what said no."""
+        told = (explain(self.terms), self.detail) if self.allowed else (self.detail, explain(self.terms))
+        return "; ".join(filter(None, told))
+
 
 def evaluate(policy: ActivePolicy, facts: Facts) -> Evaluation:
     """Return what `policy` makes of `facts`; there is always an answer, and it always has its reasons."""
-    subject, terms = subject_of(facts), terms_of(policy, facts)
-    rule = policy.at(facts.resource)
-    said = answers(terms)
+    terms, rule = terms_of(policy, facts), policy.at(facts.resource)
     mode: PolicyMode = rule.mode if facts.user is not None else "agent_only"
     try:
-        policy.require_triggers(subject, _actors(facts))
+        policy.require_triggers(subject_of(facts), _actors(facts))
+    except ActorUnauthorized as error:
+        return _no(policy, terms, mode, "triggers", error)
+    try:
         combined = combine(rule.mode, terms, autonomous=rule.autonomous)
-        mode = combined.mode
-        ruled = policy.after_rules(question_of(facts), combined.granted)
-    except (ActorUnauthorized, EmptyGrant) as error:
-        facts_said = error.facts if isinstance(error, EmptyGrant) else {}
-        more = f" ({facts_said['rules']})" if "rules" in facts_said else ""
-        return Evaluation(
-            granted=frozenset(),
-            reason=error.code,
-            explanation=f"{error.detail}{more}; {explain(terms)}",
-            answers=said,
-            mode=mode,
-            policy=policy.label(mode),
-            digest=policy.digest,
-        )
-    left_out = f"; refused by rules: {refusals(ruled.refused)}" if ruled.refused else ""
+    except EmptyGrant as error:
+        bar = barred(rule.mode, terms, autonomous=rule.autonomous)
+        return _no(policy, terms, mode, "terms" if bar is None else "mode", error)
+    ruled = policy.ruled(question_of(facts), combined.granted) if policy.rules else Ruled(scopes=combined.granted)
+    detail = ""
+    if ruled.refused:
+        left = "refused by rules: {}" if ruled.scopes else NOTHING_LEFT + " ({})"
+        detail = left.format(refusals(ruled.refused))
     return Evaluation(
         granted=ruled.scopes,
-        reason=ALLOWED,
-        explanation=explain(terms) + left_out,
-        answers=said,
+        reason=ALLOWED if ruled.scopes else EmptyGrant.code,
+        detail=detail,
+        terms=terms,
+        mode=combined.mode,
+        policy=policy.label(combined.mode),
+        digest=policy.digest,
+        rules=ruled.rules,
+        refused_at=None if ruled.scopes else "rules",
+        failed=ruled.failed,
+    )
+
+
+def _no(policy: ActivePolicy, terms: Terms, mode: PolicyMode, at: Stage, error: DidAgentError) -> Evaluation:
+    return Evaluation(
+        granted=frozenset(),
+        reason=error.code,
+        detail=error.detail,
+        terms=terms,
         mode=mode,
         policy=policy.label(mode),
         digest=policy.digest,
-        rules=ruled.rules,
+        refused_at=at,
     )
+
+
+def details_of(evaluation: Evaluation, facts: Facts | None) -> dict[str, str]:
+    """Return the details an audit event has of a decision, the same at the bridge and at the call."""
+    mattered = "; ".join(
+        filter(None, [*evaluation.rules, evaluation.detail if evaluation.refused_at == "rules" else ""])
+    )
+    found = {
+        **evaluation.answers,
+        "scope": " ".join(sorted(evaluation.granted)),
+        "policy_digest": evaluation.digest,
+        "rules": mattered[:MAX_DETAIL],
+        "facts": None if facts is None else facts.recorded(),
+    }
+    if evaluation.mode == "union" and evaluation.allowed:
+        found["union"] = UNION
+    return {name: text for name, text in found.items() if text}
 
 
 def subject_of(facts: Facts) -> Subject:

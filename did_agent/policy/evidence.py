@@ -92,10 +92,10 @@ def principal_is_that_of_the_chain(told: Told, chains: Sequence[VerifiedChain]) 
 
 
 def capabilities_are_covered(told: Told, chains: Sequence[VerifiedChain]) -> None:
-    """Refuse more tools, arguments or limits than a leaf holds (DEL-05)."""
+    """Refuse more tools, arguments or limits than a leaf holds, and limits counted elsewhere (DEL-05)."""
     signed = [held for chain in chains for held in chain.capabilities]
     for capability in told.token.capabilities:
-        if not any(covered_by(capability, held) for held in signed):
+        if not any(covered_by(capability, held) and set(held.accounts) <= set(capability.accounts) for held in signed):
             raise NotEvidenced(f"nothing signed covers {sorted(capability.tools)[:8]}")
 
 

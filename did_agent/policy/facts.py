@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +22,10 @@ _TOOL: Final = tool_scope("")
 _TEXTS: Final = ("user", "agent", "client", "task")
 _LISTS: Final = ("groups", "actors")
 _SCOPES: Final = ("rights", "agent_tools", "tools")
-_MEMBERS: Final = frozenset({*_TEXTS, *_LISTS, *_SCOPES, "resource", "limits", "chain", "risk", "arguments", "time"})
+_HELD_BACK: Final = "arguments_held_back"
+_MEMBERS: Final = frozenset(
+    {*_TEXTS, *_LISTS, *_SCOPES, "resource", "limits", "chain", "risk", "arguments", "time", _HELD_BACK}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Facts:
     task: str | None = None
     risk: int | None = None
     arguments: Mapping[str, object] | None = None
+    arguments_held_back: bool = False  # there were some, whose values are not recorded
 
     def to_json(self) -> dict[str, object]:
         """Return the wire object: what is absent is left out."""
@@ -63,18 +67,15 @@ class Facts:
             "task": self.task,
             "risk": self.risk,
             "arguments": None if self.arguments is None else dict(self.arguments),
+            _HELD_BACK: self.arguments_held_back,
         }
         always = {"resource", "time", "agent_tools", "tools", "risk", "arguments"}
         return {name: value for name, value in found.items() if value or (name in always and value is not None)}
 
     def recorded(self) -> str | None:
-        """Return the facts as an audit event carries them.
-
-        None when there are too many, or when values of arguments are among them: those are never recorded.
-        """
-        if self.arguments is not None:
-            return None
-        text = canonicalize(self.to_json()).decode()
+        """Return the facts as an audit event carries them: without the values of arguments; None when too many."""
+        kept = self if self.arguments is None else replace(self, arguments=None, arguments_held_back=True)
+        text = canonicalize(kept.to_json()).decode()
         return text if len(text) <= MAX_RECORDED else None
 
 
@@ -88,8 +89,11 @@ def parse_facts(value: object, *, default_time: datetime | None = None) -> Facts
     texts = {name: _text(given, name) for name in _TEXTS if name in given}
     time = _time(given["time"]) if "time" in given else default_time
     risk, arguments, chain = given.get("risk"), given.get("arguments"), given.get("chain", False)
-    if time is None or not isinstance(chain, bool) or not isinstance(arguments, dict | None):
-        raise BadPolicy("facts: time is missing, chain is no boolean, or arguments are no object")
+    held_back = given.get(_HELD_BACK, False)
+    if time is None or not isinstance(arguments, dict | None):
+        raise BadPolicy("facts: time is missing, or arguments are no object")
+    if not isinstance(chain, bool) or not isinstance(held_back, bool):
+        raise BadPolicy(f"facts: chain or {_HELD_BACK} is no boolean")
     if isinstance(risk, bool) or not isinstance(risk, int | None):
         raise BadPolicy("facts: risk is no integer")
     scopes = {name: _scopes(given[name], name) for name in _SCOPES if name in given}
@@ -109,6 +113,7 @@ def parse_facts(value: object, *, default_time: datetime | None = None) -> Facts
         task=texts.get("task"),
         risk=risk,
         arguments=arguments,
+        arguments_held_back=held_back,
     )
 
 

@@ -31,7 +31,7 @@ class Replay:
     """What replaying found."""
 
     replayed: int
-    skipped: int  # events that are no such decision, or carry no facts
+    skipped: int  # events that are no such decision, or do not carry all facts that the rules look at
     changes: tuple[Change, ...]
 
 
@@ -45,6 +45,9 @@ def replay(policy: ActivePolicy, events: Iterable[Mapping[str, Any]]) -> Replay:
             facts = read_recorded(str(details["facts"]))
         except (KeyError, BadPolicy):
             skipped += 1
+            continue
+        if facts.arguments_held_back and policy.reads_arguments:
+            skipped += 1  # what the rules would look at was never recorded
             continue
         replayed += 1
         was, found = _was(event, details), evaluate(policy, facts)

@@ -85,3 +85,4 @@ class VerifiedPresentation:
     replay_until: datetime
     valid_until: datetime
     form: Form
+    is_bound: bool = False  # whether its holder lets nobody show it without a proof of their key

@@ -81,6 +81,7 @@ def judge(asked: Asked, statuses: Mapping[str, VerifiedStatusList]) -> VerifiedP
         replay_until=signed.ends,
         valid_until=signed.ends if asked.chain is None else asked.chain.valid_until,
         form=signed.form,
+        is_bound=signed.is_bound,
     )
 
 
@@ -136,7 +137,7 @@ OFFLINE_CHECKS: Final[Sequence[OfflineCheck]] = (
     holder_signed_it,
     is_addressed_to_us,
     is_recent,
-    is_fresh,
     is_proven_with_each_use,
+    is_fresh,
     shows_credentials,
 )

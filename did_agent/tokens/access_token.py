@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Final, Literal, cast, get_args
 
 from did_agent.clock import numeric_date
-from did_agent.credential.capability import Capability, parse_authorization_detail, to_authorization_detail
+from did_agent.credential.capability import Capability, parse_granted_detail, to_granted_detail
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadConstraint, BadCredential, BadJOSE, NotBound
 from did_agent.keys.public import SigningKey
+from did_agent.proof.jose import UnverifiedJWS
 from did_agent.proof.jwt import FindKey, VerifiedJWT, sign_jwt, verify_jwt
 from did_agent.tokens.actor import MAX_ACTORS, act_claim, parse_act
 from did_agent.tokens.confirmation import Confirmation, parse_confirmation
@@ -61,7 +62,7 @@ def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str
         claims["act"] = act_claim(token.actors, issuer=token.issuer)
     if token.capabilities:
         claims["authorization_details"] = [
-            to_authorization_detail(capability, token.audience) for capability in token.capabilities
+            to_granted_detail(capability, token.audience) for capability in token.capabilities
         ]
     if token.entitlements is not None:
         claims["entitlements"] = sorted(token.entitlements)
@@ -75,7 +76,7 @@ def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str
 
 
 def verify_access_token(
-    text: str,
+    text: str | UnverifiedJWS,
     *,
     find_key: FindKey,
     expected_issuer: str,
@@ -152,7 +153,7 @@ def _strings(value: object, name: str) -> tuple[str, ...]:
 def _capabilities(value: object, audience: str) -> tuple[Capability, ...]:
     if not isinstance(value, list) or len(value) > MAX_DETAILS:
         raise BadJOSE("authorization_details is not a short list")
-    capabilities = tuple(parse_authorization_detail(item) for item in value)
+    capabilities = tuple(parse_granted_detail(item) for item in value)
     if any(capability.resources != (audience,) for capability in capabilities):
         raise BadJOSE("authorization_details name another resource")
     return capabilities

@@ -25,7 +25,7 @@ from did_agent.errors import (
     WrongIssuer,
     WrongType,
 )
-from did_agent.proof.jose import parse_compact
+from did_agent.proof.jose import UnverifiedJWS, parse_compact
 from did_agent.proof.jwt import SKEW, FindKey, verify_jwt
 from did_agent.tokens.access_token import MAX_DETAILS
 from did_agent.tokens.actor import MAX_ACTORS
@@ -76,17 +76,17 @@ class ForeignToken:
 
 
 def verify_foreign_token(
-    text: str, reading: Reading, *, find_key: FindKey, expected_audience: str, now: datetime
+    token: str | UnverifiedJWS, reading: Reading, *, find_key: FindKey, expected_audience: str, now: datetime
 ) -> ForeignToken:
     """Return the token that the issuer of `reading` signed for `expected_audience`; its sender is still to be proven.
 
     Raises: what `verify_jwt` raises, DepthExceeded.
     """
-    jws = parse_compact(text)
+    jws = parse_compact(token) if isinstance(token, str) else token
     if jws.header.get("alg") not in reading.algorithms:
         raise WrongAlgorithm("alg is not one that this issuer signs with")
     verified = verify_jwt(
-        text,
+        jws,
         foreign_access_token(reading.types, reading.max_lifetime, single_audience=not reading.several_audiences),
         find_key=find_key,
         expected_issuer=reading.issuer,

@@ -67,6 +67,21 @@ CONSENT_RECEIPT: Final = JWTProfile(
     required=frozenset({"iss", "sub", "exp", "jti", "client_id", "resource", "scopes"}),
     max_bytes=65_536,
 )
+# Ours: a guard's word on one tool call and its result, for whoever asked.  It stays true, so it has no `exp`.
+TOOL_RECEIPT: Final = JWTProfile(
+    name="tool receipt",
+    types=frozenset({"tool-receipt+jwt"}),
+    required=frozenset(
+        {"iss", "aud", "jti", "sub", "resource", "tool", "argument_digest", "result_digest", "decision", "request_id"}
+    ),
+)
+# Ours: an operator's approval of tools, read from a file; it counts until the next one.
+TOOL_PINS: Final = JWTProfile(
+    name="tool pins",
+    types=frozenset({"tool-pins+jwt"}),
+    required=frozenset({"iss", "version", "servers"}),
+    max_bytes=2_097_152,
+)
 
 
 def foreign_access_token(types: frozenset[str], max_lifetime: int, *, single_audience: bool) -> JWTProfile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -14,9 +15,12 @@ from did_agent.credential.capability import (
     parse_authorization_detail,
     parse_bare_capability,
     parse_capability,
+    parse_granted_detail,
     to_authorization_detail,
+    to_granted_detail,
 )
 from did_agent.credential.constraint import is_satisfied, parse_constraint, subsumes
+from did_agent.credential.limits import Account, Limits, parse_limits
 
 JSON = dict[str, Any]
 
@@ -194,3 +198,53 @@ def test_a_capability_survives_the_way_through_a_token(capability: Capability) -
     for resource in capability.resources:
         detail = to_authorization_detail(capability, resource)
         assert parse_authorization_detail(detail) == capability.narrowed_to(resource)
+
+
+few = st.integers(min_value=0, max_value=4)
+ceilings = st.one_of(
+    st.builds(lambda n: {"maxCalls": n}, few),
+    st.builds(lambda n, seconds: {"maxCalls": n, "windowSeconds": seconds + 1}, few, few),
+    st.builds(lambda n: {"maxRate": n + 1}, few),
+    st.just({"singleUse": True}),
+    st.builds(lambda n, unit: {"maxAmount": f"{n}.5", "currency": unit}, few, st.sampled_from(["EUR", "USD"])),
+    st.builds(lambda n: {"maxTokens": n}, few),
+)
+limit_sets = st.lists(ceilings, min_size=1, max_size=4).map(
+    lambda parts: parse_limits({name: value for part in parts for name, value in part.items()})
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(limit_sets, limit_sets, limit_sets)
+def test_limits_are_ordered(first: Limits, second: Limits, third: Limits) -> None:
+    assert first.within(first)
+    assert parse_limits(first.to_json()) == first
+    if third.within(second) and second.within(first):
+        assert third.within(first)
+
+
+@settings(max_examples=400, deadline=None)
+@given(limit_sets, limit_sets)
+def test_what_is_not_said_is_inherited_and_nothing_is_raised(parent: Limits, child: Limits) -> None:
+    both = child.inheriting(parent)
+    assert both.within(child)
+    assert both.inheriting(parent) == both
+    if child.within(parent):
+        assert both.within(parent)
+    for name in ("max_rate", "max_tokens", "max_amount", "max_calls"):
+        ceiling, mine = getattr(parent, name), getattr(both, name)
+        event(f"{name} inherited: {getattr(child, name) is None and ceiling is not None}")
+        assert ceiling is None or mine is not None
+
+
+@settings(max_examples=200, deadline=None)
+@given(grants, limit_sets, st.lists(st.builds(Account, id=st.text("ab#0", min_size=1), limits=limit_sets), min_size=1))
+def test_accounts_survive_the_way_through_a_token_and_no_other(
+    grant: Capability, limits: Limits, accounts: list[Account]
+) -> None:
+    held = replace(grant, limits=limits, accounts=tuple(accounts[:16]))
+    for resource in held.resources:
+        assert parse_granted_detail(to_granted_detail(held, resource)) == held.narrowed_to(resource)
+        plain = parse_authorization_detail(to_authorization_detail(held, resource))
+        assert plain.accounts == ()
+    assert parse_capability(held.to_json()) == replace(held, accounts=())

@@ -323,7 +323,7 @@ DOORS: dict[str, Door] = {
         spends=frozenset({"client_assertion"}),  # it proves the agent, who is then not allowed to ask
     ),
     "guard, Bearer": door(_guard_bearer, "access_agent", "access_delegated", "vp_jwt_resource", refuses=NOBODY),
-    "guard, DPoP": door(_guard_dpop, "access_bound", refuses=NOBODY),
+    "guard, DPoP": door(_guard_dpop, "access_bound", "vp_jwt_resource", refuses=NOBODY),
     "guard, DPoP proof": door(_guard_proof, refuses=NOBODY),
 }
 

@@ -142,11 +142,14 @@ async def test_suspension_comes_back_and_revocation_does_not(tmp_path: Path) -> 
 async def test_a_limit_nobody_counts_is_not_granted(tmp_path: Path) -> None:
     async with issuer(tmp_path) as (http, _):
         agent = await onboard(http)
-        limited = {"resource": [RESOURCE], "tools": {"a": {}}, "limits": {"maxCalls": 1, "windowSeconds": 1}}
+        limited = {"resource": [RESOURCE], "tools": {"a": {}}, "limits": {"maxTokens": 1}}
         path = f"/agents/{agent['agent_id']}/credentials"
         refused = await http.post(path, json={"capabilities": [limited]}, headers=ADMIN)
         assert (refused.status_code, refused.json()["code"]) == (400, "invalid_parameter")
         assert "not enforced by this release" in refused.json()["detail"]
+        counted = {"maxCalls": 1, "maxRate": 6, "singleUse": True, "maxAmount": "9.50", "currency": "EUR"}
+        granted = await http.post(path, json={"capabilities": [{**limited, "limits": counted}]}, headers=ADMIN)
+        assert granted.json()["credential"]["credentialSubject"]["capability"][0]["limits"] == counted
         for spoiled in ({"valid_seconds": 0}, {"valid_seconds": 86_401}, {"max_depth": 5}, {"valid_seconds": True}):
             body = {"capabilities": [{"resource": [RESOURCE], "tools": {"a": {}}}], **spoiled}
             assert (await http.post(path, json=body, headers=ADMIN)).status_code == 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,13 +10,16 @@ import pytest
 
 from did_agent.credential.capability import (
     Capability,
-    Limits,
     covered_by,
     parse_authorization_detail,
     parse_bare_capability,
     parse_capability,
+    parse_granted_detail,
     scopes_of,
+    to_authorization_detail,
+    to_granted_detail,
 )
+from did_agent.credential.limits import Account, Limits, parse_limits
 from did_agent.errors import BadCredential
 from tests.fakes.credentials import OTHER_RESOURCE, RESOURCE
 
@@ -60,6 +64,18 @@ LIMITS = [
     ({"maxAmount": "9", "currency": "EUR"}, {"maxAmount": "10", "currency": "EUR"}, False),
     ({"maxAmount": "10", "currency": "EUR"}, {"maxAmount": "1", "currency": "USD"}, False),
     ({"maxAmount": "10", "currency": "EUR"}, {"maxTokens": 1}, False),
+    ({"maxCalls": 5}, {"maxCalls": 5}, True),
+    ({"maxCalls": 5}, {"maxCalls": 5, "windowSeconds": 86_400}, False),
+    ({"maxCalls": 5, "windowSeconds": 60}, {"maxCalls": 5}, True),
+    ({"maxCalls": 5, "windowSeconds": 60}, {"singleUse": True}, True),
+    ({"maxCalls": 0}, {"singleUse": True}, False),
+    ({"singleUse": True}, {"singleUse": True}, True),
+    ({"singleUse": True}, {"maxCalls": 1}, True),
+    ({"singleUse": True}, {"maxCalls": 1, "windowSeconds": 60}, False),
+    ({"singleUse": True}, {"maxRate": 1}, False),
+    ({"maxRate": 60}, {"maxRate": 60}, True),
+    ({"maxRate": 60}, {"maxRate": 61}, False),
+    ({"maxRate": 60}, {"maxCalls": 1}, False),
 ]
 
 
@@ -74,10 +90,45 @@ def test_an_absent_limit_is_never_less_than_a_present_one() -> None:
 
 
 def test_limits_are_read_and_written_alike() -> None:
-    written = {"maxCalls": 1, "windowSeconds": 2, "maxAmount": "1.50", "currency": "EUR", "maxTokens": 3}
+    written = {
+        "maxCalls": 1, "windowSeconds": 2, "maxRate": 9, "singleUse": True, "maxAmount": "1.50", "currency": "EUR",
+        "maxTokens": 3,
+    }  # fmt: skip
     limits = capability(limits=written).limits
-    assert limits == Limits(max_calls=1, window_seconds=2, max_amount=Decimal("1.50"), currency="EUR", max_tokens=3)
+    amount = Decimal("1.50")
+    assert limits == Limits(
+        max_calls=1, window_seconds=2, max_rate=9, single_use=True, max_amount=amount, currency="EUR", max_tokens=3
+    )
     assert limits.to_json() == written
+    tiny = {"maxAmount": "0.000000001", "currency": "EUR"}
+    assert parse_limits(tiny).to_json() == tiny
+
+
+def test_an_absent_limit_is_that_of_the_parent() -> None:
+    parent = Limits(max_calls=5, window_seconds=60, max_amount=Decimal(9), currency="EUR", max_rate=6, single_use=True)
+    assert Limits(max_calls=3).inheriting(parent) == replace(parent, max_calls=3, window_seconds=None)
+    assert Limits(max_amount=Decimal(1), currency="EUR").inheriting(parent) == replace(parent, max_amount=Decimal(1))
+    wider = Limits(max_calls=6, window_seconds=60).inheriting(replace(parent, single_use=False))
+    assert wider.max_calls == 6
+    assert not wider.within(replace(parent, single_use=False))
+
+
+def test_only_the_signer_of_a_token_says_where_calls_are_counted() -> None:
+    account = Account(id="a#0", limits=Limits(max_calls=2))
+    held = replace(capability(limits={"maxCalls": 1}), accounts=(account,))
+    stated = to_granted_detail(held, RESOURCE)
+    assert stated["charged"] == [{"account": "a#0", "limits": {"maxCalls": 2}}]
+    assert parse_granted_detail(stated) == held
+    with pytest.raises(BadCredential, match="charged"):
+        parse_authorization_detail(stated)
+    plain = to_authorization_detail(held, RESOURCE)
+    assert parse_granted_detail(plain) == parse_authorization_detail(plain) == replace(held, accounts=())
+    unlimited = {name: value for name, value in stated.items() if name != "limits"}
+    for charged in ([], [{}], [{"account": "", "limits": {"maxCalls": 1}}], [{"account": "a", "limits": {}}], "a"):
+        with pytest.raises(BadCredential):
+            parse_granted_detail({**stated, "charged": charged})
+    with pytest.raises(BadCredential, match="charged to nobody"):
+        parse_granted_detail(unlimited)
 
 
 MALFORMED: list[dict[str, Any]] = [
@@ -99,8 +150,13 @@ MALFORMED: list[dict[str, Any]] = [
     {"tools": {"read": {"": WILD}}},
     {"limits": {}},
     {"limits": None},
-    {"limits": {"maxCalls": 1}},
     {"limits": {"windowSeconds": 1}},
+    {"limits": {"singleUse": False}},
+    {"limits": {"singleUse": 1}},
+    {"limits": {"maxRate": 0}},
+    {"limits": {"maxRate": 60_001}},
+    {"limits": {"maxRate": 1, "windowSeconds": 60}},
+    {"limits": {"maxAmount": "1000000000000000", "currency": "EUR"}},
     {"limits": {"maxCalls": True, "windowSeconds": 1}},
     {"limits": {"maxCalls": 1, "windowSeconds": 0}},
     {"limits": {"maxAmount": "1"}},

@@ -14,7 +14,8 @@ from did_agent.credential.capability import parse_bare_capability, scopes_of
 from did_agent.errors import EmptyGrant
 from did_agent.policy.admission import caller_from_token
 from did_agent.policy.caller import DID_NAMESPACE, Principal, VerifiedCaller
-from did_agent.policy.decide import Call, decide, grant, is_visible
+from did_agent.policy.combination import grant
+from did_agent.policy.decide import Call, decide, is_visible
 from did_agent.tokens.access_token import AccessToken
 
 RESOURCE = "https://mcp.example/mcp"
@@ -45,7 +46,7 @@ def test_an_entitled_user_through_a_capable_agent_is_allowed() -> None:
     decision = decide(caller(), call("create_order", item="falafel"))
     assert decision.allowed
     assert (decision.reason, decision.mode) == ("allowed", "intersection")
-    assert decision.policy == "intersection/1"
+    assert decision.policy == "intersection/0"
 
 
 @pytest.mark.req("DEL-04")

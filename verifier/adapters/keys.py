@@ -14,6 +14,7 @@ from did_agent.keys.public import PublicKey
 from did_agent.ports import FetchJSON
 
 MAX_AGE: Final = timedelta(seconds=60)  # a key that left the JWKS is believed no longer (KEY-03)
+RETRY: Final = timedelta(seconds=1)  # strangers' tokens do not make us knock more often at a door that is shut
 FOREIGN_MAX_AGE: Final = timedelta(minutes=5)  # the same, of issuers that are not asked so often
 
 
@@ -61,7 +62,7 @@ class ForeignKeys:
 
     def __init__(self, issuer: str, fetcher: FetchJSON, *, clock: Clock, jwks_uri: str | None = None) -> None:
         self._issuer, self._fetcher, self._jwks_uri = issuer, fetcher, jwks_uri
-        self._keys = RemoteKeys(self._locate, fetcher, clock=clock, max_age=FOREIGN_MAX_AGE)
+        self._keys = RemoteKeys(self._locate, fetcher, clock=clock, max_age=FOREIGN_MAX_AGE, retry=RETRY)
 
     async def find(self, kid: object) -> PublicKey:
         """Return the key named `kid`; of an issuer with one key also that of a token that names none.

@@ -1,11 +1,13 @@
-"""One SQLite file per guarded server: spent presentations, and audit events the ledger does not have yet.
+"""What a guard remembers durably: spent presentations in SQLite, and a journal of what the ledger does not have yet.
 
-The standard library's driver keeps the guard free of a database toolkit.  A write is a commit that has been synced.
+The standard library's driver keeps the guard free of a database toolkit.  A write is a commit that has been synced;
+events that are recorded in the same turn of the loop share one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from datetime import datetime
@@ -20,20 +22,20 @@ from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock, numeric_date
 from did_agent.errors import AuditUnavailable, StoreUnavailable, Unavailable
 from did_agent.keys.ed25519 import SigningKey
+from verifier.adapters.journal import Journal
 
 MAX_WAITING: Final = 100_000  # events kept while the ledger is away; then only tools that read are let through
 RESERVE: Final = 10  # the part of that which is kept beyond for those; then nothing is
 RETRY_FIRST: Final = 0.2  # s
 RETRY_LAST: Final = 5.0  # s
-GATHER: Final = 0.05  # s that events of the same moment are waited for, to travel together
+GATHER: Final = 0.2  # s that events of the same moment are waited for, to travel together
+LOOK: Final = 30.0  # s between looks for events that another process of this guard left behind
 _BUSY: Final = 5.0  # s a writer waits for another process
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS spent (purpose TEXT NOT NULL, key TEXT NOT NULL, expires INTEGER NOT NULL,
                                   PRIMARY KEY (purpose, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS spent_expires ON spent (expires);
-CREATE TABLE IF NOT EXISTS waiting (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-                                    event TEXT NOT NULL);
 """
 _log: Final = logging.getLogger("did_agent.spool")
 
@@ -44,32 +46,31 @@ class Spool:
     def __init__(self, path: Path | str, *, clock: Clock, max_waiting: int = MAX_WAITING) -> None:
         self._clock = clock
         self._pressed, self._full = max_waiting, max_waiting + max_waiting // RESERVE
-        self._count: int
+        self._recording: list[tuple[bytes, asyncio.Future[None]]] = []  # in this turn of the loop
         self._wake = asyncio.Event()
         try:
-            if path != ":memory:":
-                Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
-            (count,) = self._database.execute("SELECT count(*) FROM waiting").fetchone()
-            self._count = int(count)
+            self._journal = Journal(Path(path).with_suffix(".journal"))
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the spool {path} cannot be opened: {error}") from error
 
     def close(self) -> None:
-        """Close the file; nothing that was acknowledged is lost."""
+        """Close the files; nothing that was acknowledged is lost."""
         self._database.close()
+        self._journal.close()
 
     def is_pressed(self) -> bool:
         """Whether the room left is for what only reads."""
-        return self._count >= self._pressed
+        return self.waiting >= self._pressed
 
     @property
     def waiting(self) -> int:
         """How many events the ledger does not have yet."""
-        return self._count
+        return self._journal.waiting + len(self._recording)
 
     async def spend(self, purpose: str, key: str, *, expires: datetime) -> bool:
         """Spend `key`; True the first time, False ever after.
@@ -90,15 +91,28 @@ class Spool:
 
         Raises: AuditUnavailable when the spool is full or cannot be written: what is not recorded does not happen.
         """
-        if self._count >= self._full:
-            raise AuditUnavailable(f"{self._count} events wait for the ledger")
+        if self.waiting >= self._full:
+            raise AuditUnavailable(f"{self.waiting} events wait for the ledger")
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        text = event.canonical()
+        if not self._recording:
+            loop.call_soon(self._write)  # once everybody who is ready now has come this far
+        self._recording.append((text, written))
+        await written
+
+    def _write(self) -> None:
+        recording, self._recording = self._recording, []
         try:
-            self._database.execute(
-                "INSERT INTO waiting (id, event) VALUES (?, ?)", (event.id, event.canonical().decode())
-            )
-        except sqlite3.Error as error:
-            raise AuditUnavailable(str(error)) from error
-        self._count += 1
+            self._journal.append([text for text, _ in recording])
+        except OSError as error:
+            for _, written in recording:
+                if not written.done():
+                    written.set_exception(AuditUnavailable(str(error)))
+            return
+        for _, written in recording:
+            if not written.done():  # who has gone meanwhile is on record all the same
+                written.set_result(None)
         self._wake.set()
 
     async def deliver(self, ledger_url: str, key: SigningKey) -> None:
@@ -109,30 +123,29 @@ class Spool:
                 self._wake.clear()
                 try:
                     await self.flush(http, ledger_url, key)
-                except (Unavailable, httpx2.HTTPError, sqlite3.Error) as error:
+                except (Unavailable, httpx2.HTTPError, OSError) as error:
                     _log.warning("audit delivery waits: %s", type(error).__name__)
                     pause = min(pause * 2, RETRY_LAST)
                     await asyncio.sleep(pause)  # whatever happens meanwhile: who is away is not asked more often
                     continue
                 pause = RETRY_FIRST
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK):
+                        await self._wake.wait()
+                self._journal.adopt()
                 await asyncio.sleep(GATHER)
 
     async def flush(self, http: httpx2.AsyncClient, ledger_url: str, key: SigningKey) -> None:
         """Deliver what is waiting now.
 
-        Raises: Unavailable, httpx2.HTTPError, sqlite3.Error.
+        Raises: Unavailable, httpx2.HTTPError, OSError.
         """
-        while rows := self._database.execute(
-            "SELECT seq, event FROM waiting ORDER BY seq LIMIT ?", (MAX_BATCH,)
-        ).fetchall():
+        while texts := self._journal.oldest(MAX_BATCH):
             # What does not fit one body waits for the next, or the ledger would refuse it for ever.
-            rows = rows[: fitting([event for _, event in rows])]
-            url, headers, body = batch_request(
-                [event for _, event in rows], ledger_url=ledger_url, key=key, now=self._clock()
-            )
+            events = [text.decode() for text in texts]
+            count = fitting(events)
+            url, headers, body = batch_request(events[:count], ledger_url=ledger_url, key=key, now=self._clock())
             response = await http.post(url, headers=headers, content=body)
             if response.status_code != httpx2.codes.OK:
                 raise Unavailable(f"the ledger answered {response.status_code}")
-            removed = self._database.execute("DELETE FROM waiting WHERE seq <= ?", (rows[-1][0],)).rowcount
-            self._count -= removed
+            self._journal.deliver(texts[:count])

@@ -71,7 +71,7 @@ class ForeignDoor:
         kid = None if jws is None else jws.header.get("kid")
         key = await source.keys.find(kid)
         token = verify_foreign_token(
-            shown.credential,
+            jws or shown.credential,
             source.issuer.reading,
             find_key=lambda _header, _claims: key,
             expected_audience=self.resource,
@@ -138,7 +138,9 @@ def admission_of(
         credential_ids=(),
         evidence=None,
     )
-    return Admission(caller=caller, form=form, token_id=token.id, valid_until=token.expires, issuer=issuer)
+    return Admission(
+        caller=caller, form=form, token_id=token.id, valid_until=token.expires, issuer=issuer, held=token.scopes
+    )
 
 
 def _principal(token: ForeignToken, issuer: ForeignIssuer) -> Principal:

@@ -13,7 +13,7 @@ from did_agent.tokens.foreign_token import read_introspection
 from did_agent.tokens.nonces import NonceRing
 from verifier.doors.foreign import admission_of, claimed_issuer, require_sender
 from verifier.http import Shown
-from verifier.issuers import ForeignIssuer
+from verifier.issuers import SESSION_PREFIX, ForeignIssuer
 from verifier.model import Entry
 from verifier.ports import IntrospectionSource, Revocations
 from verifier.sender import prove_keys, single_use
@@ -70,7 +70,8 @@ class OpaqueDoor:
     def _source(self, shown: Shown, jws: UnverifiedJWS | None) -> AskedIssuer | None:
         if jws is not None:
             return self.issuers.get(claimed_issuer(jws) or "")
-        if len(shown.credential) > MAX_OPAQUE:
+        # Sessions are this guard's own, and nobody's business.
+        if len(shown.credential) > MAX_OPAQUE or shown.credential.startswith(SESSION_PREFIX):
             return None
         # An opaque token is shown to one issuer alone, told by how it begins, or it would be told to strangers.
         return next((one for one in self.issuers.values() if shown.credential.startswith(one.prefix)), None)

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final, Literal
 
+from did_agent.credential.chain import VerifiedChain, verify_chain
 from did_agent.credential.known import KnownCredentials
+from did_agent.credential.standing import require_standing
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.resolve import method_key
-from did_agent.errors import BadDPoPProof, NotBound, Replayed, Revoked, Suspended
+from did_agent.errors import BadDPoPProof, Expired, NotBound, Replayed, Revoked, Suspended
 from did_agent.keys.jwk import thumbprint
 from did_agent.policy.admission import caller_from_presentation
 from did_agent.presentation.model import Asked, Expected, VerifiedPresentation
-from did_agent.presentation.verify import ask, judge
+from did_agent.presentation.verify import ask, is_recent, judge
 from did_agent.proof.jose import UnverifiedJWS
 from did_agent.tokens.nonces import NonceRing
 from verifier.http import Shown
 from verifier.model import Admission, Entry, SingleUse
 from verifier.ports import StatusListSource
-from verifier.sender import prove_keys, single_use
+from verifier.sender import ProvenKeys, prove_keys, single_use
 
 Mode = Literal["single_use", "dpop", "both"]
 
 MAX_DEPTH: Final = 4  # delegations after the root
 PURPOSE: Final = "presentation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A verified presentation that may be shown again, beside another proof by the same key."""
+
+    asked: Asked  # without its documents: the chain has what is needed of them
+    jws: UnverifiedJWS | None
+    jkt: str  # thumbprint of the key that signed it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,26 +72,66 @@ class PresentationDoor:
 
         Raises: Malformed, VerificationError, Unavailable.
         """
-        asked = ask(raw, expected, known=self.known)
-        statuses = await self.statuses.get(asked.status_urls)
+        return await self._judged(ask(raw, expected, known=self.known))
+
+    async def standing(
+        self, credentials: Sequence[Mapping[str, object]], *, holder: str, now: datetime
+    ) -> VerifiedChain:
+        """Return the chain of credentials that were presented before, if it holds and stands now as well.
+
+        Raises: Malformed, VerificationError, Unavailable.
+        """
+        chain = verify_chain(
+            credentials, holder=holder, now=now, trusted=self.trusted, max_depth=MAX_DEPTH, known=self.known
+        )
+        lists = await self.statuses.get(entry.list_url for entry in chain.status_entries)
         try:
-            return judge(asked, statuses)
+            require_standing(chain, lists, now=now)
         except (Revoked, Suspended):
-            self.known.forget(*_ids(asked))
+            self.known.forget(*chain.credential_ids)
             raise
+        return chain
 
     async def _admit_proven(self, shown: Shown, jws: UnverifiedJWS | None, now: datetime) -> Entry:
         if self.mode == "single_use":
             raise BadDPoPProof("presentations are taken as bearer alone, each for one request")
         proven = prove_keys(shown, now=now, nonces=self.nonces)
-        presentation = await self.verified(shown.credential, replace(self._expected(now), challenge="proof"))
-        # The very key that signed the presentation: any other could belong to whoever saw it.
+        asked = ask(shown.credential, replace(self._expected(now), challenge="proof"), known=self.known)
         _, key = method_key(None if jws is None else jws.header.get("kid"), relationship="authentication")
-        if proven.proof is None or proven.proof.jkt != thumbprint(key):
+        slim = replace(asked, signed=replace(asked.signed, credentials=()))
+        return await self._enter(_Known(asked=slim, jws=jws, jkt=thumbprint(key)), proven)
+
+    async def _again(self, known: _Known, shown: Shown, now: datetime) -> Entry:
+        """Return who presents what was verified before; time, status and the proof are looked at anew."""
+        if shown.scheme != "dpop":
+            return await self.admit(shown, known.jws, now)
+        proven = prove_keys(shown, now=now, nonces=self.nonces)
+        asked = replace(known.asked, expected=replace(known.asked.expected, now=now))
+        is_recent(asked.signed, asked.expected)
+        if asked.chain is not None and now >= asked.chain.valid_until:
+            raise Expired("a credential of the chain has ended")
+        return await self._enter(replace(known, asked=asked), proven)
+
+    async def _enter(self, known: _Known, proven: ProvenKeys) -> Entry:
+        presentation = await self._judged(known.asked)
+        # The very key that signed the presentation: any other could belong to whoever saw it.
+        if proven.proof is None or proven.proof.jkt != known.jkt:
             raise BadDPoPProof("the proof is not by the holder of the presentation")
-        # Seen beside a proof, it must not count as a bearer later.
-        noted = _spent(presentation, None)
-        return Entry(admission=self._admission(presentation), single_use=(noted, *single_use(proven)))
+        # Seen beside a proof, it must not count as a bearer later; one that its holder bound never does.
+        noted = () if presentation.is_bound else (_spent(presentation, None),)
+        return Entry(
+            admission=self._admission(presentation),
+            single_use=(*noted, *single_use(proven)),
+            again=partial(self._again, known),
+        )
+
+    async def _judged(self, asked: Asked) -> VerifiedPresentation:
+        statuses = await self.statuses.get(asked.status_urls)
+        try:
+            return judge(asked, statuses)
+        except (Revoked, Suspended):
+            self.known.forget(*(() if asked.chain is None else asked.chain.credential_ids))
+            raise
 
     def _expected(self, now: datetime) -> Expected:
         return Expected(
@@ -96,7 +149,3 @@ class PresentationDoor:
 
 def _spent(presentation: VerifiedPresentation, refusal: type[Replayed] | None) -> SingleUse:
     return SingleUse(purpose=PURPOSE, key=presentation.replay_key, expires=presentation.replay_until, refusal=refusal)
-
-
-def _ids(asked: Asked) -> tuple[str, ...]:
-    return () if asked.chain is None else asked.chain.credential_ids

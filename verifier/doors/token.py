@@ -12,6 +12,7 @@ from did_agent.policy.admission import caller_from_token
 from did_agent.proof.jose import UnverifiedJWS
 from did_agent.proof.jwt import SKEW
 from did_agent.tokens.access_token import AccessToken, verify_access_token
+from did_agent.tokens.nonces import NonceRing
 from verifier.delegation import StrictDelegation
 from verifier.http import Shown
 from verifier.model import Admission, Entry
@@ -39,6 +40,7 @@ class TokenDoor:
     issuer: str  # the bridge's issuer string, the exact `iss`
     keys: KeySource
     delegation: StrictDelegation | None = None  # without it the bridge's word on delegations is enough
+    nonces: NonceRing | None = None
 
     def opens(self, _shown: Shown, jws: UnverifiedJWS | None) -> bool:
         """Tell whether this is an access token."""
@@ -51,9 +53,9 @@ class TokenDoor:
         """
         kid = None if jws is None else jws.header.get("kid")
         key = await self.keys.find(kid)
-        proven = prove_keys(shown, now=now)
+        proven = prove_keys(shown, now=now, nonces=self.nonces)
         token = verify_access_token(
-            shown.credential,
+            jws or shown.credential,
             find_key=lambda _header, _claims: key,
             expected_issuer=self.issuer,
             expected_audience=self.resource,
@@ -70,7 +72,7 @@ class TokenDoor:
         token = known.token
         if now - _SKEW >= token.expires:
             raise Expired("exp has passed")
-        proven = prove_keys(shown, now=now)
+        proven = prove_keys(shown, now=now, nonces=self.nonces)
         if token.confirmation is not None and token.confirmation not in proven.confirmations:
             raise NotBound("a sender-constrained token was shown without the proof of its key")
         return await self._enter(known, proven, now)

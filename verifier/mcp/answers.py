@@ -20,11 +20,14 @@ from did_agent.errors import (
 from did_agent.policy.decide import Decision
 from did_agent.tokens.dpop import SIGNING_ALGORITHMS
 from verifier.mcp.operation import HeaderMismatch, Operation
+from verifier.model import Admission
 
 RETRY_AFTER = "2"  # s
 NOT_ALLOWED = 1403  # JSON-RPC application code, outside the ranges MCP reserves
 _HEADER_MISMATCH = -32020
 _INVALID_REQUEST = -32600
+# Refusals of a caller whose rights are the scopes of another issuer: there, only a scope can be missing.
+_OF_SCOPES = frozenset({"scope_not_granted", "agent_not_capable", "arguments_refused", "user_not_entitled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +45,11 @@ class ResourceMetadata:
     """What the protected resource says of itself (RFC 9728, section 2)."""
 
     resource: str
-    bridge: str
+    bridge: str | None
     name: str | None = None
     scopes: Sequence[str] = ()
+    issuers: Sequence[str] = ()  # whose tokens count beside the bridge's
+    sessions: tuple[str, str] | None = None  # where a challenge and a session are asked for
     certificates: bool = False  # whether client certificates are known to come in (RFC 8705, 3.3)
 
     @property
@@ -62,15 +67,20 @@ class ResourceMetadata:
         """Return the document."""
         members: dict[str, object] = {
             "resource": self.resource,
-            "authorization_servers": [self.bridge],
             "bearer_methods_supported": ["header"],
             "dpop_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
+            "dpop_bound_access_tokens_required": False,
             "authorization_details_types_supported": ["attenuating_agent_token"],
         }
+        servers = [*(() if self.bridge is None else (self.bridge,)), *self.issuers]
+        if servers:
+            members["authorization_servers"] = servers
         if self.name is not None:
             members["resource_name"] = self.name
         if self.certificates:
             members["tls_client_certificate_bound_access_tokens"] = True
+        if self.sessions is not None:
+            members["did_agent_challenge_endpoint"], members["did_agent_session_endpoint"] = self.sessions
         if self.scopes:
             members["scopes_supported"] = list(self.scopes)
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
@@ -95,13 +105,15 @@ def refused(error: DidAgentError, metadata: ResourceMetadata, *, request_id: str
     return replace(_problem(401, error, request_id, {}), challenges=challenges)
 
 
-def denied(decision: Decision, operation: Operation, metadata: ResourceMetadata) -> Answer:
+def denied(
+    decision: Decision, operation: Operation, metadata: ResourceMetadata, admission: Admission | None = None
+) -> Answer:
     """Return the answer to a call that was decided against.
 
-    Another token would help: 403 with the scope.  None would: for a tool a result the model can read, else an error.
+    Another token would help: 403 with the scopes.  None would: for a tool a result the model can read, else an error.
     """
-    if decision.reason == "scope_not_granted":
-        scope = tool_scope(operation.tool or "")
+    scope = _scope_wanted(decision, operation, admission)
+    if scope is not None:
         challenge = _challenge(metadata, error="insufficient_scope", scope=scope)
         return replace(_error(403, operation.id, NOT_ALLOWED, decision.explanation), challenges=(challenge,))
     if not operation.is_tool_call:
@@ -113,6 +125,26 @@ def denied(decision: Decision, operation: Operation, metadata: ResourceMetadata)
         "_meta": {"org.did-agent/decision": {"decision": "deny", "reason": decision.reason}},
     }
     return _json(200, {"jsonrpc": "2.0", "id": operation.id, "result": result}, {})
+
+
+def _scope_wanted(decision: Decision, operation: Operation, admission: Admission | None) -> str | None:
+    """Return all scopes the call needs, in the words of whoever made the token, when a token with them would help."""
+    tool = operation.tool or ""
+    if admission is None or admission.issuer is None:
+        return tool_scope(tool) if decision.reason == "scope_not_granted" else None
+    if decision.reason not in _OF_SCOPES:
+        return None
+    return admission.issuer.scope_for(tool, operation.arguments, held=admission.held)
+
+
+def plain(members: Mapping[str, object]) -> Answer:
+    """Return a good answer of the guard's own."""
+    return _json(200, members, {})
+
+
+def only_post() -> Answer:
+    """Return the answer to another method where only POST has a meaning."""
+    return _json(405, {"title": "POST alone has a meaning here", "status": 405}, {"Allow": "POST"})
 
 
 def method_denied(operation: Operation) -> Answer:

@@ -17,7 +17,15 @@ Message = MutableMapping[str, Any]
 MAX_REWRITTEN: Final = 1_048_576  # bytes of an answer that is rewritten
 BODY_SECONDS: Final = 15.0  # s a body may take to come in (LIM-02)
 _SINGLE: Final = frozenset(
-    {b"host", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id", b"content-type"}
+    {
+        b"host",
+        b"mcp-method",
+        b"mcp-name",
+        b"mcp-protocol-version",
+        b"mcp-session-id",
+        b"content-type",
+        b"did-agent-receipt",
+    }
 )
 _COPIES: Final = PARAMETER.encode()
 

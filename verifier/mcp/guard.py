@@ -9,14 +9,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Unpack
 from urllib.parse import urlsplit
 
 from did_agent.adapters.peer_certificate import HEADERS, peer_certificate
 from did_agent.errors import DidAgentError, Revoked, Unavailable
-from did_agent.policy.decide import is_visible
+from did_agent.policy.decide import Decision, is_visible
 from verifier.composition import GuardParts, compose
-from verifier.http import read_credential
+from verifier.http import keys_alone, read_credential
 from verifier.mcp.answers import (
     Answer,
     ResourceMetadata,
@@ -28,13 +29,17 @@ from verifier.mcp.answers import (
 )
 from verifier.mcp.asgi import Rewriting, Scope, answer_with, read_body, replay, single_headers
 from verifier.mcp.caller import enter, leave
+from verifier.mcp.definitions import definitions
 from verifier.mcp.hiding import disguised
 from verifier.mcp.listing import filter_listing
 from verifier.mcp.operation import LISTENING, Operation, parse_operation
+from verifier.mcp.passing import noticing, receipting
 from verifier.mcp.sessions import Sessions
+from verifier.mcp.swapping import Asked, addresses, swap
 from verifier.model import Admission
 from verifier.settings import GuardOptions
 from verifier.streams import CutSend, StreamCut
+from verifier.swap import Swap
 
 _FOR_US: Final = (b"authorization", b"dpop", *HEADERS)
 _READING: Final = ("GET", "HEAD", "OPTIONS")  # methods that call no tool
@@ -44,7 +49,7 @@ def protect(  # each is one thing a deployment may have to say
     app: Any,
     *,
     resource: str,
-    bridge: str,
+    bridge: str | None = None,
     name: str | None = None,
     scopes: Sequence[str] = (),
     hide_tools: bool = False,
@@ -55,12 +60,19 @@ def protect(  # each is one thing a deployment may have to say
     `resource` and `bridge` are exact identifiers without trailing slash.  With `trusted_issuers` (DIDs) presentations
     are accepted too; with `ledger` events are delivered there.  With `strict_delegation` "agents" or "full" a token
     counts only as far as the signed credentials behind it.  With `hide_tools` a tool the caller may not see answers as
-    one that does not exist.  What is None comes from `DID_AGENT_*` settings.
+    one that does not exist.  With `issuers` their tokens count too, and a bridge is not needed.  What is None comes
+    from `DID_AGENT_*` settings.
     Raises: Misconfigured.
     """
     parts = compose(resource=resource, bridge=bridge, **options)
     metadata = ResourceMetadata(
-        resource=resource, bridge=bridge, name=name, scopes=scopes, certificates=bool(parts.proxies.networks)
+        resource=resource,
+        bridge=bridge,
+        name=name,
+        scopes=scopes,
+        certificates=bool(parts.proxies.networks),
+        issuers=parts.issuers,
+        sessions=None if parts.swap is None else addresses(resource),
     )
     return Guard(app, parts, metadata, hide_tools=hide_tools)
 
@@ -74,6 +86,7 @@ class _Request:
     body: bytes
     admission: Admission
     operation: Operation | None = None
+    decision: Decision | None = None
     is_hidden: bool = False
 
 
@@ -104,6 +117,10 @@ class Guard:
         if page is not None:
             await answer_with(send, page(), request_id)
             return
+        send = self._with_nonce(scope, send)
+        if self._parts.swap is not None and self._origin + scope["path"] in (self._metadata.sessions or ()):
+            await answer_with(send, await self._swap(self._parts.swap, scope, receive, request_id), request_id)
+            return
         try:
             headers = single_headers(scope)
             admission = await self._admit(scope, request_id)
@@ -115,7 +132,7 @@ class Guard:
             await answer_with(send, refused(error, self._metadata, request_id=request_id), request_id)
             return
         if answer is not None:
-            await answer_with(send, answer, request_id)
+            await answer_with(self._receipting(request, send), answer, request_id)
             return
         await self._stream(request, receive, CutSend(send))
 
@@ -170,14 +187,52 @@ class Guard:
         return method_denied(operation), request
 
     async def _decide(self, request: _Request, operation: Operation, tool: str) -> tuple[Answer | None, _Request]:
+        if self._parts.pinned is not None:
+            ask = partial(definitions, self._app, url=self._metadata.resource, scope=request.scope)
+            await self._parts.pinned.ensure_known(tool, ask, self._parts.verifier.clock())
         decision = await self._parts.verifier.decide(
             request.admission, tool=tool, arguments=operation.arguments, request_id=request.id
         )
+        request = replace(request, decision=decision)
         if decision.allowed:
             return None, request
         if self._hide_tools and operation.is_tool_call and not self._visible_to(request.admission)(tool):
             return None, replace(request, is_hidden=True)
-        return denied(decision, operation, self._metadata), request
+        return denied(decision, operation, self._metadata, request.admission), request
+
+    async def _swap(self, swapping: Swap, scope: Scope, receive: Any, request_id: str) -> Answer:
+        try:
+            certificate = peer_certificate(scope, self._parts.proxies)
+            types = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"content-type"]
+        except DidAgentError as error:
+            return refused(error, self._metadata, request_id=request_id)
+        shown = keys_alone(
+            scope["headers"],
+            method=scope["method"],
+            url=self._origin + scope["path"],
+            certificate=None if certificate is None else certificate.der,
+        )
+        asked = Asked(
+            shown=shown,
+            media_type=types[0].split(";")[0].strip().lower() if len(types) == 1 else "",
+            read=partial(read_body, receive),
+            request_id=request_id,
+        )
+        return await swap(asked, swapping=swapping, verifier=self._parts.verifier, metadata=self._metadata)
+
+    def _with_nonce(self, scope: Scope, send: Any) -> Any:
+        """Return `send`, handing out the present nonce to who uses DPoP where nonces are demanded (RFC 9449, 8.2)."""
+        nonces = self._parts.nonces
+        if nonces is None or not any(name.lower() == b"dpop" for name, _ in scope["headers"]):
+            return send
+        fresh = (b"dpop-nonce", nonces.current(self._parts.verifier.clock()).encode())
+
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), fresh]}
+            await send(message)
+
+        return sending
 
     async def _refuse(self, request: _Request, *, action: str, reason: str, explanation: str) -> None:
         await self._parts.verifier.record(
@@ -196,7 +251,7 @@ class Guard:
         until = admission.valid_until if listens else None
         now = self._parts.verifier.clock()
         try:
-            async with self._parts.streams.open(admission, until=until, now=now):
+            with self._parts.streams.open(admission, until=until, now=now):
                 await self._pass_on(request, receive, send)
         except StreamCut:
             await self._refuse(
@@ -215,7 +270,7 @@ class Guard:
         # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).
         operation, caller, body = request.operation, request.admission.caller, request.body
         listing = operation is not None and operation.method == "tools/list"
-        rewritten = listing or request.is_hidden
+        rewritten = listing or request.is_hidden or (operation is not None and operation.wants_receipt)
         left_out = (*_FOR_US, b"accept-encoding") if rewritten else _FOR_US  # what is compressed cannot be read
         headers = [pair for pair in request.scope["headers"] if pair[0].lower() not in left_out]
         if request.is_hidden:
@@ -227,13 +282,25 @@ class Guard:
             receive = replay(body, receive)
         token = enter(caller)
         try:
-            await self._app({**request.scope, "headers": headers}, receive, self._sessions.watch(send, caller))
+            async with noticing(send, self._parts, operation, request.id) as noticed:
+                sending = self._receipting(request, noticed)
+                await self._app({**request.scope, "headers": headers}, receive, self._sessions.watch(sending, caller))
         finally:
             leave(token)
 
     def _filter_for(self, admission: Admission) -> Callable[[bytes, str], bytes]:
-        visible = self._visible_to(admission)
+        named, pinned = self._visible_to(admission), self._parts.pinned
+
+        def visible(tool: Mapping[str, Any]) -> bool:
+            return named(str(tool.get("name"))) and (pinned is None or pinned.shows(tool))
+
         return lambda body, media_type: filter_listing(body, media_type=media_type, is_visible=visible)
+
+    def _receipting(self, request: _Request, send: Any) -> Any:
+        operation, decision = request.operation, request.decision
+        if operation is None or decision is None or request.is_hidden:
+            return send
+        return receipting(send, self._parts, request.admission, operation, decision, request.id)
 
     def _visible_to(self, admission: Admission) -> Callable[[str], bool]:
         return lambda tool: is_visible(admission.caller, resource=self._metadata.resource, tool=tool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from did_agent.encoding.strict_json import parse_json
@@ -11,7 +11,7 @@ from did_agent.errors import DidAgentError
 
 MAX_LISTING: Final = 1_048_576  # bytes of one answer
 
-IsVisible = Callable[[str], bool]
+IsVisible = Callable[[Mapping[str, Any]], bool]  # by the whole definition: what it says may have changed
 
 
 def filter_listing(body: bytes, *, media_type: str, is_visible: IsVisible) -> bytes:
@@ -46,4 +46,4 @@ def _filter_message(raw: bytes, is_visible: IsVisible) -> bytes:
 
 
 def _visible(tools: Sequence[object], is_visible: IsVisible) -> list[object]:
-    return [tool for tool in tools if isinstance(tool, dict) and is_visible(str(tool.get("name")))]
+    return [tool for tool in tools if isinstance(tool, dict) and is_visible(tool)]

@@ -10,6 +10,8 @@ from typing import Final
 
 from did_agent.encoding.strict_json import MAX_BODY, parse_json
 from did_agent.errors import InvalidParameter
+from did_agent.tokens.tool_receipt import MEMBER as RECEIPT_MEMBER
+from verifier.methods import is_method
 
 FIRST_VERSION_WITH_HEADERS: Final = "2026-07-28"  # from here on Mcp-Method and Mcp-Name must agree with the body
 # What an admitted caller may ask without a capability; everything else needs one, and only tools have any.
@@ -26,23 +28,9 @@ OPEN_METHODS: Final = frozenset(
 )
 MAX_TOOL_NAME: Final = 128  # characters; no capability can name a longer one, and every name goes into the record
 TOOLS_CALL: Final = "tools/call"
+RECEIPT_HEADER: Final = "did-agent-receipt"  # asks for a receipt, as `_meta` does
 PARAMETER: Final = "mcp-param-"  # headers that copy an argument; which one, only the tool's schema says
 LISTENING: Final = frozenset({"subscriptions/listen"})  # answered by a stream that stays open
-# The families of methods, so that no tool can be called by a name that means a method.
-_METHODS: Final = (
-    "completion/",
-    "elicitation/",
-    "logging/",
-    "notifications/",
-    "prompts/",
-    "resources/",
-    "roots/",
-    "sampling/",
-    "server/",
-    "subscriptions/",
-    "tasks/",
-    "tools/",
-)
 _BASE64_PREFIX: Final = "=?base64?"
 _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
@@ -62,6 +50,7 @@ class Operation:
     method: str | None  # None for a response to a request of the server
     tool: str | None = None  # what a capability must name: a tool, or a method that is no tool call as itself
     arguments: Mapping[str, object] = field(default_factory=dict)
+    wants_receipt: bool = False
 
     @property
     def is_tool_call(self) -> bool:
@@ -97,7 +86,7 @@ def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
     if method == TOOLS_CALL:
         return _tool_call(identifier, parameters, headers)
     operation = Operation(id=identifier, method=method)
-    if operation.is_open or not method.startswith(_METHODS) or len(method) > MAX_TOOL_NAME:
+    if operation.is_open or not is_method(method) or len(method) > MAX_TOOL_NAME:
         return operation
     arguments = {name: value for name, value in parameters.items() if name != "_meta"}
     return replace(operation, tool=method, arguments=arguments)
@@ -109,12 +98,14 @@ def _tool_call(
     tool, arguments = parameters.get("name"), parameters.get("arguments")
     if not isinstance(tool, str) or len(tool) > MAX_TOOL_NAME or not isinstance(arguments, dict | None):
         raise InvalidParameter("tools/call needs a name and an object of arguments")
-    if tool.startswith(_METHODS):
+    if is_method(tool):
         raise InvalidParameter("a tool has the name of a method")  # or a right to the one would be one to the other
     copied = [_decoded(value) for name, value in headers.items() if name.startswith(PARAMETER)]
     if copied and not set(copied) <= set(_scalars(arguments)):
         raise HeaderMismatch("an Mcp-Param header says what no argument says")
-    return Operation(id=identifier, method=TOOLS_CALL, tool=tool, arguments=arguments or {})
+    meta = parameters.get("_meta")
+    wants = headers.get(RECEIPT_HEADER) == "1" or (isinstance(meta, dict) and meta.get(RECEIPT_MEMBER) is True)
+    return Operation(id=identifier, method=TOOLS_CALL, tool=tool, arguments=arguments or {}, wants_receipt=wants)
 
 
 def _scalars(value: object) -> Iterator[str]:

@@ -1,0 +1,93 @@
+"""MCP servers that are measured, each a process on one core, and the parties behind their guards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from token_processes import CORE, free_port, process, until_ready
+from token_servers import RESOURCE, Bridge
+
+from did_agent.adapters.trust import FILE
+from did_agent.client.bridge import BridgeClient
+from did_agent.clock import system_clock
+from did_agent.presentation.present import present_jwt
+
+TARGET: Final = Path(__file__).with_name("guard_target.py")
+PARTY: Final = "urban-bites"  # whose events the ledger takes
+VERSION: Final = "2026-07-28"
+_META: Final = {
+    "io.modelcontextprotocol/protocolVersion": VERSION,
+    "io.modelcontextprotocol/clientInfo": {"name": "benchmark", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+_CALL: Final = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "list_menu", "arguments": {}, "_meta": _META},
+    },
+    separators=(",", ":"),
+).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One MCP server."""
+
+    kind: str
+    port: int
+    pid: int
+    folder: Path
+
+
+@contextmanager
+def target(kind: str, bridge: Bridge, *, ledger: bool = False, disk: str | None = None) -> Iterator[Target]:
+    """Run an MCP server of one kind; its guard, if it has one, believes `bridge`, and may deliver to its ledger.
+
+    `disk` is the folder where the guard's own begins: on a disk that is memory, syncing costs nothing.
+    """
+    with tempfile.TemporaryDirectory(dir=disk or bridge.folder) as name:
+        folder, port = Path(name), free_port()
+        (folder / "keys").mkdir(mode=0o700)
+        shutil.copy(bridge.folder / "keys" / f"{PARTY}.jwk", folder / "keys")
+        shutil.copy(bridge.folder / FILE, folder)
+        # Told apart from the parties' own environment, where a guard would find the deployment's folder.
+        own = {key: value for key, value in os.environ.items() if not key.startswith("DID_AGENT_")}
+        command = [sys.executable, str(TARGET), kind, str(port), RESOURCE, bridge.url, name]
+        command.append(bridge.ledger if ledger else "")
+        with process(command, {**own, "DID_AGENT_GUARD_NAME": PARTY}, core=CORE) as pid:
+            until_ready(f"http://127.0.0.1:{port}/.well-known/oauth-protected-resource/mcp", also=404)
+            yield Target(kind=kind, port=port, pid=pid, folder=folder)
+
+
+def token(bridge: Bridge) -> str:
+    """Return an access token of the first agent, good for five minutes."""
+    client = BridgeClient(bridge.url)
+    return asyncio.run(client.client_credentials(bridge.keys[0], resource=RESOURCE))
+
+
+def presentation(bridge: Bridge) -> str:
+    """Return a presentation of the first agent's credential, good for one call."""
+    return present_jwt([bridge.root], key=bridge.keys[0], audience=RESOURCE, now=system_clock())
+
+
+def call(port: int, credential: str | None) -> bytes:
+    """Return one call of the tool, ready to be sent."""
+    shown = "" if credential is None else f"Authorization: Bearer {credential}\r\n"
+    head = (
+        f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {VERSION}\r\n"
+        f"Mcp-Method: tools/call\r\nMcp-Name: list_menu\r\n{shown}Content-Length: {len(_CALL)}\r\n\r\n"
+    )
+    return head.encode() + _CALL

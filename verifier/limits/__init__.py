@@ -1,0 +1,1 @@
+"""Spendable limits: what a call costs, which accounts it is charged to, and how they are counted."""
