@@ -43,7 +43,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server(app: Any, tls: ServerTLS | None = None, *, is_second: bool = False) -> uvicorn.Server:
+def server(
+    app: Any, tls: ServerTLS | None = None, *, is_second: bool = False, most: int = MAX_CONNECTIONS
+) -> uvicorn.Server:
     """Return a server for one party: h11 (which refuses what httptools lets through), bounded, silent about itself.
 
     With `is_second` another server of the same app opens and closes it.
@@ -63,7 +65,7 @@ def server(app: Any, tls: ServerTLS | None = None, *, is_second: bool = False) -
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=most,
         h11_max_incomplete_event_size=65_536,
     )
     quiet = uvicorn.Server(config)
@@ -118,14 +120,14 @@ Place = tuple[Any, socket.socket] | tuple[Any, socket.socket, "ServerTLS | None"
 
 
 @asynccontextmanager
-async def serving(apps: Sequence[Place]) -> AsyncIterator[None]:
-    """Serve apps on listening sockets while the block runs; leave nothing running.
+async def serving(apps: Sequence[Place], *, most: int = MAX_CONNECTIONS) -> AsyncIterator[None]:
+    """Serve apps on listening sockets while the block runs, each to `most` connections; leave nothing running.
 
     Raises: Misconfigured when one of them does not start.
     """
     listeners = [place[1] for place in apps]
     servers = [
-        server(place[0], *place[2:], is_second=any(place[0] is earlier[0] for earlier in apps[:number]))
+        server(place[0], *place[2:], is_second=any(place[0] is earlier[0] for earlier in apps[:number]), most=most)
         for number, place in enumerate(apps)
     ]
     tasks = [

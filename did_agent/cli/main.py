@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,29 @@ from did_agent.cli.up import asked_to_end, run_alone, running
 from did_agent.errors import DidAgentError, Misconfigured
 
 DEFAULT_PORT = 8_400
+GROUP = "did_agent.commands"
 _HIGHEST_BASE = 65_529  # the last party listens six ports above
 
 
 class Commands(click.Group):
-    """The root group: every error of a command ends with one line, a hint, and its exit code."""
+    """The root group: every error of a command ends with one line, a hint, and its exit code.
+
+    Parties bring commands of their own; they are loaded when they are called for.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *(entry.name for entry in entry_points(group=GROUP))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, ours or a party's."""
+        found = super().get_command(ctx, cmd_name)
+        for entry in () if found is not None else entry_points(group=GROUP, name=cmd_name):
+            try:
+                found = entry.load()
+            except ImportError as error:
+                found = _not_installed(cmd_name, error)
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
@@ -125,6 +143,13 @@ def demo(as_json: bool) -> None:
     from did_agent.cli.demo import run
 
     sys.exit(run(as_json=as_json))
+
+
+def _not_installed(name: str, error: ImportError) -> click.Command:
+    def refuse() -> None:
+        raise Misconfigured(f"{name} cannot be loaded ({error}); it needs more: pip install 'did-agent[server]'")
+
+    return click.Command(name, callback=refuse, help="Needs 'did-agent[server]', which is not installed.")
 
 
 def _party_command(name: str, words: str) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from did_agent.adapters.peer_certificate import HEADERS, peer_certificate
 from did_agent.errors import DidAgentError, Revoked, Unavailable
-from did_agent.policy.decide import Decision, is_visible
+from did_agent.policy.decide import Decision
 from verifier.composition import GuardParts, compose
 from verifier.http import keys_alone, read_credential
 from verifier.mcp.answers import (
@@ -34,6 +34,7 @@ from verifier.mcp.hiding import disguised
 from verifier.mcp.listing import filter_listing
 from verifier.mcp.operation import LISTENING, Operation, parse_operation
 from verifier.mcp.passing import noticing, receipting
+from verifier.mcp.screening import Screening
 from verifier.mcp.sessions import Sessions
 from verifier.mcp.swapping import Asked, addresses, swap
 from verifier.model import Admission
@@ -41,7 +42,7 @@ from verifier.settings import GuardOptions
 from verifier.streams import CutSend, StreamCut
 from verifier.swap import Swap
 
-_FOR_US: Final = (b"authorization", b"dpop", *HEADERS)
+FOR_THE_GUARD: Final = (b"authorization", b"dpop", *HEADERS)
 _READING: Final = ("GET", "HEAD", "OPTIONS")  # methods that call no tool
 
 
@@ -65,7 +66,15 @@ def protect(  # each is one thing a deployment may have to say
     Raises: Misconfigured.
     """
     parts = compose(resource=resource, bridge=bridge, **options)
-    metadata = ResourceMetadata(
+    metadata = metadata_of(parts, resource=resource, bridge=bridge, name=name, scopes=scopes)
+    return Guard(app, parts, metadata, hide_tools=hide_tools)
+
+
+def metadata_of(
+    parts: GuardParts, *, resource: str, bridge: str | None, name: str | None, scopes: Sequence[str]
+) -> ResourceMetadata:
+    """Return what the guarded resource says of itself (RFC 9728)."""
+    return ResourceMetadata(
         resource=resource,
         bridge=bridge,
         name=name,
@@ -74,7 +83,6 @@ def protect(  # each is one thing a deployment may have to say
         issuers=parts.issuers,
         sessions=None if parts.swap is None else addresses(resource),
     )
-    return Guard(app, parts, metadata, hide_tools=hide_tools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +96,25 @@ class _Request:
     operation: Operation | None = None
     decision: Decision | None = None
     is_hidden: bool = False
+    visible: frozenset[str] = frozenset()  # tools, where they are listed
 
 
 class Guard:
     """The wrapper itself; `protect` makes it."""
 
-    def __init__(self, app: Any, parts: GuardParts, metadata: ResourceMetadata, *, hide_tools: bool = False) -> None:
+    def __init__(
+        self,
+        app: Any,
+        parts: GuardParts,
+        metadata: ResourceMetadata,
+        *,
+        hide_tools: bool = False,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._app, self._parts, self._metadata, self._hide_tools = app, parts, metadata, hide_tools
         parts_of = urlsplit(metadata.resource)
         self._path, self._origin = parts_of.path or "/", f"{parts_of.scheme}://{parts_of.netloc}"
-        self._sessions = Sessions()
+        self._sessions = Sessions() if sessions is None else sessions
         self._pages: dict[str, Callable[[], Answer]] = dict.fromkeys(metadata.paths, metadata.answer)
         if parts.metrics_path is not None:
             self._pages[parts.metrics_path] = _metrics(parts)
@@ -176,6 +193,8 @@ class Guard:
         request = replace(request, operation=operation)
         if operation.tool is not None:
             return await self._decide(request, operation, operation.tool)
+        if operation.method == "tools/list":
+            return None, replace(request, visible=await self._visible(request))
         if operation.is_open:
             return None, request
         await self._refuse(
@@ -196,7 +215,7 @@ class Guard:
         request = replace(request, decision=decision)
         if decision.allowed:
             return None, request
-        if self._hide_tools and operation.is_tool_call and not self._visible_to(request.admission)(tool):
+        if self._hide_tools and operation.is_tool_call and tool not in await self._visible(request):
             return None, replace(request, is_hidden=True)
         return denied(decision, operation, self._metadata, request.admission), request
 
@@ -270,14 +289,20 @@ class Guard:
         # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).
         operation, caller, body = request.operation, request.admission.caller, request.body
         listing = operation is not None and operation.method == "tools/list"
-        rewritten = listing or request.is_hidden or (operation is not None and operation.wants_receipt)
-        left_out = (*_FOR_US, b"accept-encoding") if rewritten else _FOR_US  # what is compressed cannot be read
+        pinned = self._parts.pinned
+        screened = pinned is not None and pinned.is_active()
+        rewritten = listing or screened or request.is_hidden or (operation is not None and operation.wants_receipt)
+        left_out = (
+            (*FOR_THE_GUARD, b"accept-encoding") if rewritten else FOR_THE_GUARD
+        )  # what is compressed cannot be read
         headers = [pair for pair in request.scope["headers"] if pair[0].lower() not in left_out]
+        if screened and pinned is not None and not listing:
+            send = Screening(send, is_visible=pinned.shows, changed=pinned.known.forget)
         if request.is_hidden:
             body, headers, reveal = disguised(body, headers)
             send = Rewriting(send, reveal)
         elif listing:
-            send = Rewriting(send, self._filter_for(request.admission))
+            send = Rewriting(send, self._filter_for(request))
         if request.scope["method"] == "POST":
             receive = replay(body, receive)
         token = enter(caller)
@@ -288,11 +313,11 @@ class Guard:
         finally:
             leave(token)
 
-    def _filter_for(self, admission: Admission) -> Callable[[bytes, str], bytes]:
-        named, pinned = self._visible_to(admission), self._parts.pinned
+    def _filter_for(self, request: _Request) -> Callable[[bytes, str], bytes]:
+        pinned = self._parts.pinned
 
         def visible(tool: Mapping[str, Any]) -> bool:
-            return named(str(tool.get("name"))) and (pinned is None or pinned.shows(tool))
+            return str(tool.get("name")) in request.visible and (pinned is None or pinned.shows(tool))
 
         return lambda body, media_type: filter_listing(body, media_type=media_type, is_visible=visible)
 
@@ -302,8 +327,12 @@ class Guard:
             return send
         return receipting(send, self._parts, request.admission, operation, decision, request.id)
 
-    def _visible_to(self, admission: Admission) -> Callable[[str], bool]:
-        return lambda tool: is_visible(admission.caller, resource=self._metadata.resource, tool=tool)
+    async def _visible(self, request: _Request) -> frozenset[str]:
+        try:
+            return self._parts.verifier.visible_tools(request.admission)
+        except Unavailable as error:
+            await self._refuse(request, action="tools.list", reason=error.code, explanation=error.detail)
+            raise
 
 
 def _metrics(parts: GuardParts) -> Callable[[], Answer]:

@@ -14,13 +14,16 @@ _Owner = tuple[Principal, tuple[str, ...], str]
 
 
 class Sessions:
-    """Session ids and their owners."""
+    """Session ids and their owners; `first_use` where the answers that open sessions are never seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, first_use: bool = False) -> None:
+        self._first_use = first_use
         self._owners: OrderedDict[str, _Owner] = OrderedDict()
 
     def belongs(self, session: str, caller: VerifiedCaller) -> bool:
-        """Tell whether `caller` opened the session."""
+        """Tell whether `caller` opened the session, or, with `first_use`, whether nobody else used it before."""
+        if self._first_use and session not in self._owners:
+            self._remember(session, caller)
         return self._owners.get(session) == _owner(caller)
 
     def watch(self, send: Any, caller: VerifiedCaller) -> Any:

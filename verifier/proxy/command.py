@@ -1,0 +1,74 @@
+"""`did-agent guard`: protects an MCP server written in any language without touching it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from did_agent.adapters.listening import places
+from did_agent.adapters.party import serving
+from did_agent.cli.output import emit, json_option, say
+from did_agent.cli.up import asked_to_end
+from did_agent.errors import Misconfigured
+from verifier.mcp.guard import protect
+from verifier.proxy.authorization import authorization_service
+from verifier.proxy.forward import PATIENCE, Forward
+from verifier.settings import GuardOptions
+
+MAX_CONNECTIONS = 20_000  # most of them idle: clients keep them
+
+
+@click.command()
+@click.option("--upstream", envvar="DID_AGENT_UPSTREAM", help="URL of the MCP server that is to be protected.")
+@click.option("--ext-authz", is_flag=True, help="Answer a proxy's questions instead of being the proxy.")
+@click.option("--resource", envvar="DID_AGENT_RESOURCE", required=True, help="Identifier and URL clients know.")
+@click.option("--bridge", envvar="DID_AGENT_BRIDGE_URL", help="Issuer of the tokens that count.")
+@click.option("--ledger", envvar="DID_AGENT_LEDGER_URL", help="Where the records go.")
+@click.option("--name", help="The server's name for people.")
+@click.option("--scope", "scopes", multiple=True, help="A scope that clients should ask for at first.")
+@click.option("--hide-tools", is_flag=True, help="Let a tool the caller may not see answer as if there were none.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0.1),
+    default=PATIENCE,
+    show_default=True,
+    help="Seconds until the server must begin to answer.",
+)
+@click.option("--bind", envvar="DID_AGENT_BIND", help="Address to listen on instead of the resource's host.")
+@json_option
+@click.pass_context
+def guard(context: click.Context, /, *, bind: str | None, as_json: bool, ext_authz: bool, **said: Any) -> None:
+    """Protect an MCP server that is not touched: as a reverse proxy, or asked by one with --ext-authz."""
+    data: Path = context.obj.data
+    upstream = said.pop("upstream")
+    if ext_authz == (upstream is not None):
+        raise click.UsageError("give --upstream URL, or --ext-authz")
+    create = partial(_app, upstream=upstream, data=data, **said)
+    asyncio.run(_run(create, said["resource"], bind=bind, as_json=as_json, what=upstream or "ext-authz"))
+
+
+def _app(*, upstream: str | None, resource: str, patience: float, **said: Any) -> Any:
+    options = GuardOptions(data=said.pop("data"), ledger=said.pop("ledger"))
+    if upstream is None:
+        if said.pop("hide_tools"):
+            raise Misconfigured("tools can be hidden only by a guard that hands requests on itself")
+        return authorization_service(resource=resource, **said, **options)
+    if upstream.rstrip("/") == resource.rstrip("/"):
+        raise Misconfigured("the server behind has the address of the guard itself")
+    forward = Forward(upstream, path=urlsplit(resource).path or "/", patience=patience)
+    return protect(forward, resource=resource, **said, **options)
+
+
+async def _run(create: Callable[[], Any], resource: str, *, bind: str | None, as_json: bool, what: str) -> None:
+    asked = asked_to_end()
+    found = places(create, resource, bind=bind, asks=True)
+    async with serving(found, most=MAX_CONNECTIONS):
+        emit({"resource": resource, "upstream": what}, as_json=as_json, text=f"guarding {what} as {resource}")
+        await asked.wait()
+    say("stopped")
