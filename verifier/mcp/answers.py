@@ -24,6 +24,7 @@ from verifier.model import Admission
 
 RETRY_AFTER = "2"  # s
 NOT_ALLOWED = 1403  # JSON-RPC application code, outside the ranges MCP reserves
+DECISION_MEMBER = "org.did-agent/decision"  # of `_meta` in the result of a refused call
 _HEADER_MISMATCH = -32020
 _INVALID_REQUEST = -32600
 # Refusals of a caller whose rights are the scopes of another issuer: there, only a scope can be missing.
@@ -122,9 +123,29 @@ def denied(
         "resultType": "complete",
         "isError": True,
         "content": [{"type": "text", "text": f"Refused: {decision.explanation}."}],
-        "_meta": {"org.did-agent/decision": {"decision": "deny", "reason": decision.reason}},
+        "_meta": {DECISION_MEMBER: {"decision": "deny", "reason": decision.reason}},
     }
     return _json(200, {"jsonrpc": "2.0", "id": operation.id, "result": result}, {})
+
+
+def denied_plainly(
+    decision: Decision, tool: str, metadata: ResourceMetadata, *, request_id: str, admission: Admission | None = None
+) -> Answer:
+    """Return the answer of a plain HTTP tool to a call that was decided against: always 403, and which scope helps."""
+    operation = Operation(id=None, method=None, tool=tool)
+    scope = _scope_wanted(decision, operation, admission)
+    members = {
+        "type": "about:blank",
+        "title": "The call was refused.",
+        "status": 403,
+        "code": decision.reason,
+        "detail": decision.explanation,
+        "request_id": request_id,
+    }
+    answer = _json(403, members, {"Content-Type": "application/problem+json"})
+    if scope is None:
+        return answer
+    return replace(answer, challenges=(_challenge(metadata, error="insufficient_scope", scope=scope),))
 
 
 def _scope_wanted(decision: Decision, operation: Operation, admission: Admission | None) -> str | None:

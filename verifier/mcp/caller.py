@@ -1,14 +1,27 @@
-"""The caller of the request at hand, for use inside a tool."""
+"""The caller of the request at hand, and what was decided, for use inside a tool."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
+from dataclasses import dataclass
 
 from did_agent.errors import NotAuthenticated
 from did_agent.policy.caller import VerifiedCaller
+from did_agent.policy.decide import Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """Whose request it is, and the decision where one was needed."""
+
+    caller: VerifiedCaller
+    decision: Decision | None
+
+
+Entered = Token[_Call | None]
 
 # The MCP SDK runs each handler in the context of the request that brought it, on every wire.
-_caller: ContextVar[VerifiedCaller | None] = ContextVar("did_agent_caller", default=None)
+_call: ContextVar[_Call | None] = ContextVar("did_agent_call", default=None)
 
 
 def current_caller() -> VerifiedCaller:
@@ -16,17 +29,32 @@ def current_caller() -> VerifiedCaller:
 
     Raises: NotAuthenticated outside a guarded request.
     """
-    caller = _caller.get()
-    if caller is None:
-        raise NotAuthenticated("there is no guarded request here")
-    return caller
+    return _current().caller
 
 
-def enter(caller: VerifiedCaller) -> Token[VerifiedCaller | None]:
-    """Make `caller` the current one; for the guard alone."""
-    return _caller.set(caller)
+def current_decision() -> Decision:
+    """Return the decision that let the tool run that runs now: its explanation, policy and capabilities.
+
+    Raises: NotAuthenticated outside a guarded call.
+    """
+    decision = _current().decision
+    if decision is None:
+        raise NotAuthenticated("nothing was decided here: this is no call of a tool")
+    return decision
 
 
-def leave(token: Token[VerifiedCaller | None]) -> None:
+def enter(caller: VerifiedCaller, decision: Decision | None = None) -> Entered:
+    """Make `caller` the current one; for guards alone."""
+    return _call.set(_Call(caller=caller, decision=decision))
+
+
+def leave(entered: Entered) -> None:
     """Undo `enter`."""
-    _caller.reset(token)
+    _call.reset(entered)
+
+
+def _current() -> _Call:
+    call = _call.get()
+    if call is None:
+        raise NotAuthenticated("there is no guarded request here")
+    return call

@@ -305,7 +305,7 @@ class Guard:
             send = Rewriting(send, self._filter_for(request))
         if request.scope["method"] == "POST":
             receive = replay(body, receive)
-        token = enter(caller)
+        token = enter(caller, request.decision)
         try:
             async with noticing(send, self._parts, operation, request.id) as noticed:
                 sending = self._receipting(request, noticed)
