@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import httpx2
 from token_processes import CORE, free_port, process, until_ready
 from token_servers import RESOURCE, Bridge
 
 from did_agent.adapters.trust import FILE
+from did_agent.cli.deployment import Deployment, Urls
 from did_agent.client.bridge import BridgeClient
-from did_agent.clock import system_clock
-from did_agent.presentation.present import present_jwt
+from did_agent.did.key import did_key
+from did_agent.encoding import base64url
 
 TARGET: Final = Path(__file__).with_name("guard_target.py")
 PARTY: Final = "urban-bites"  # whose events the ledger takes
@@ -58,28 +60,42 @@ def target(kind: str, bridge: Bridge, *, ledger: bool = False, disk: str | None 
     `disk` is the folder where the guard's own begins: on a disk that is memory, syncing costs nothing.
     """
     with tempfile.TemporaryDirectory(dir=disk or bridge.folder) as name:
-        folder, port = Path(name), free_port()
-        (folder / "keys").mkdir(mode=0o700)
-        shutil.copy(bridge.folder / "keys" / f"{PARTY}.jwk", folder / "keys")
-        shutil.copy(bridge.folder / FILE, folder)
+        folder, port = settled(Path(name), bridge), free_port()
         # Told apart from the parties' own environment, where a guard would find the deployment's folder.
         own = {key: value for key, value in os.environ.items() if not key.startswith("DID_AGENT_")}
         command = [sys.executable, str(TARGET), kind, str(port), RESOURCE, bridge.url, name]
         command.append(bridge.ledger if ledger else "")
-        with process(command, {**own, "DID_AGENT_GUARD_NAME": PARTY}, core=CORE) as pid:
+        with process(command, {**own}, core=CORE) as pid:
             until_ready(f"http://127.0.0.1:{port}/.well-known/oauth-protected-resource/mcp", also=404)
             yield Target(kind=kind, port=port, pid=pid, folder=folder)
+
+
+def settled(folder: Path, bridge: Bridge) -> Path:
+    """Make a folder that of a guard which the bridge and the ledger know."""
+    (folder / "keys").mkdir(mode=0o700)
+    for name in ("guard", PARTY):
+        shutil.copy(bridge.folder / "keys" / f"{PARTY}.jwk", folder / "keys" / f"{name}.jwk")
+    shutil.copy(bridge.folder / FILE, folder)
+    return folder
+
+
+async def issued(bridge: Bridge, keys: dict[str, bytes]) -> dict[str, Any]:
+    """Return a credential of the first agent that may be handed on four times; write down the bridge's keys."""
+    at = Deployment(urls=Urls(bridge_url=bridge.url, issuer_url=bridge.issuer), data=bridge.folder)
+    agent = next(one for one in await at.issuer.agents() if one["did"] == did_key(bridge.keys[0].public))
+    capability = {"resource": [RESOURCE], "tools": {"list_menu": {}}}
+    answer = await at.issuer.issue_credential(agent["agent_id"], capabilities=[capability], max_depth=4)
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        known = (await http.get(f"{bridge.url}/.well-known/jwks.json")).json()["keys"]
+    keys.update({one["kid"]: base64url.decode(one["x"]) for one in known if one.get("crv") == "Ed25519"})
+    document: dict[str, Any] = answer["credential"]
+    return document
 
 
 def token(bridge: Bridge) -> str:
     """Return an access token of the first agent, good for five minutes."""
     client = BridgeClient(bridge.url)
     return asyncio.run(client.client_credentials(bridge.keys[0], resource=RESOURCE))
-
-
-def presentation(bridge: Bridge) -> str:
-    """Return a presentation of the first agent's credential, good for one call."""
-    return present_jwt([bridge.root], key=bridge.keys[0], audience=RESOURCE, now=system_clock())
 
 
 def call(port: int, credential: str | None) -> bytes:

@@ -64,7 +64,8 @@ class Bridge:
     database: str  # URL
     keys: Sequence[SigningKey]
     root: Mapping[str, Any]
-    ledger: str  # URL
+    issuer: str  # URLs
+    ledger: str
     name: str = "bridge"
 
     def prepare(self, kind: str, count: int) -> list[bytes]:
@@ -194,6 +195,7 @@ def bridge(*, postgres: str | None = None, workers: int = 1, **settings: str) ->
             database=database,
             keys=keys,
             root=held,
+            issuer=urls["issuer"],
             ledger=urls["ledger"],
         )
 

@@ -8,6 +8,7 @@ import hmac
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,8 @@ from bridge.api import backchannel as backchannel_api
 from bridge.api import clients as clients_api
 from bridge.api import keys as keys_api
 from bridge.api import passkeys as passkeys_api
+from bridge.api import signals as signals_api
+from bridge.api import tasks as tasks_api
 from bridge.api import upstream as upstream_api
 from bridge.api.openapi import OPERATIONS, SECURITY
 from bridge.api.sign_in import Doors
@@ -73,6 +76,8 @@ from bridge.service.publication import PolicyAdministration
 from bridge.service.pushing import Pushing
 from bridge.service.revocation import RevocationFeed
 from bridge.service.sessions import Sessions
+from bridge.service.signals import Signals
+from bridge.service.tasks import Tasks as RunningTasks
 from bridge.service.tokens import OfferedGrant, Tokens
 from bridge.settings import BridgeSettings
 from did_agent.adapters.cedar import Cedar
@@ -202,6 +207,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         trusted=operators | frozenset(trust.parties),
         clock=clock,
     )
+    running = RunningTasks(store=store, identity=identity, clients=clients, operators=operators, clock=clock)
     decisions, decisions_root = authzen.routes(Evaluations(lookup=lookup, clock=clock), callers, issuer=identity.issuer)
     app = plain_app(lifespan=lifespan)
     under, root = metadata.routes(identity, store, grant_types=tuple(tokens.grants), offered=options.offered(settings))
@@ -212,7 +218,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         authorize.routes(authorization, doors),
         upstream_api.routes(administration, upstream, doors),
         passkeys_api.routes(),
-        *_account(lookup, clients, doors, clock),
+        *_account(lookup, clients, doors, running, clock),
         admin.routes(administration),
         keys_api.routes(administration, KeyAdministration(ring=ring, store=store, identity=identity, clock=clock)),
         clients_api.routes(administration, ClientAdministration(store=store, identity=identity, clock=clock)),
@@ -232,6 +238,8 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         ),
         federation.routes(administration, FederationAdministration(store=store, identity=identity, clock=clock)),
         revocations.routes(feed),
+        tasks_api.routes(running, administration),
+        _signals(callers, operators | frozenset(settings.signal_sources), identity),
         *options.self_registration(settings, store, identity, clock),
         policy.routes(
             administration,
@@ -268,14 +276,20 @@ def _grants(
     }
 
 
-def _account(lookup: Lookup, clients: Clients, doors: Doors, clock: Clock) -> list[APIRouter]:
+def _account(lookup: Lookup, clients: Clients, doors: Doors, running: RunningTasks, clock: Clock) -> list[APIRouter]:
     """Return the pages of a person's account, and the door of agents that ask people there."""
     asking = Backchannel(lookup=lookup, clients=clients, notice=LogNotice(), clock=clock)
     consents = OwnConsents(store=lookup.store, identity=lookup.identity, clock=clock)
     return [
-        account.routes(doors, consents, waiting=asking.waiting, clock=clock),
+        account.routes(doors, consents, waiting=asking.waiting, tasks=running, clock=clock),
         backchannel_api.routes(asking, doors),
     ]
+
+
+def _signals(callers: Callers, sources: frozenset[str], identity: Identity) -> APIRouter:
+    """Return the door of operators and signal sources."""
+    signals = Signals(store=callers.store, identity=identity, clock=callers.clock)
+    return signals_api.routes(signals, replace(callers, trusted=sources))
 
 
 async def _forget(store: SQLStore, clock: Clock) -> None:

@@ -63,6 +63,7 @@ def token_issued(
 ) -> AuditEvent:
     """Return the event of an issued token."""
     scope = " ".join(sorted(grant.scopes))
+    task = {} if grant.task is None else {"task": grant.task}
     return bridge_event(
         identity,
         "token.issue",
@@ -79,7 +80,7 @@ def token_issued(
         token_id=token_id,
         evidence=grant.authority.digest,
         request_id=request_id,
-        details={"scope": scope, "grant": grant.type, **told.details},
+        details={"scope": scope, "grant": grant.type, **task, **told.details},
     )
 
 

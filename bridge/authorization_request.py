@@ -11,7 +11,9 @@ from bridge.grants.authorization_code import CHALLENGE_FORM
 from bridge.model import OFFLINE_ACCESS, Agent, AuthorizationRequest, OAuthRequest
 from bridge.model.clients import OAuthClient
 from bridge.redirects import require_redirect_uri
+from bridge.tasks import parse_name
 from did_agent.errors import EmptyGrant, InvalidParameter
+from did_agent.tokens.task import is_task_name
 
 MAX_STATE: Final = 1_024  # characters
 _STATE: Final = re.compile(r"[ -~]*")
@@ -78,6 +80,7 @@ def require_form(asked: OAuthRequest, destination: Destination) -> Refusal | Non
         (asked.get("code_challenge_method") == "S256", "PKCE with code_challenge_method S256 is required"),
         (CHALLENGE_FORM.fullmatch(asked.get("code_challenge") or ""), "code_challenge does not have its form"),
         (_JKT.fullmatch(asked.get("dpop_jkt") or "x" * 43), "dpop_jkt is not a thumbprint"),
+        (is_task_name(asked.get("task") or "x"), "task is not 1 to 128 letters, digits or any of - . _ ~"),
         # A client that is an agent acts itself (DEL-01).
         (
             destination.client.agent is None or asked.get("requested_actor") in (None, destination.client.agent),
@@ -109,4 +112,5 @@ def make_request(
         code_challenge=asked.get("code_challenge") or "",
         dpop_jkt=asked.get("dpop_jkt"),
         details=asked.get("authorization_details"),
+        task=parse_name(asked.get("task")),
     )

@@ -19,6 +19,7 @@ from bridge.model.backchannel import (
     Asking,
 )
 from bridge.policy import offered, with_roles
+from bridge.tasks import parse_name
 from did_agent.encoding import base64url
 from did_agent.errors import BadBindingMessage, InvalidParameter, MissingParameter, TooManyPending
 from did_agent.policy.active import ActivePolicy
@@ -41,6 +42,7 @@ class Question:
     scopes: frozenset[str] | None
     details: str | None
     seconds: int
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ def parse(request: OAuthRequest) -> Question:
         scopes=scopes or None,
         details=request.get("authorization_details"),
         seconds=_seconds(request.get("requested_expiry")),
+        task=parse_name(request.get("task")),
     )
 
 

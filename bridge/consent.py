@@ -33,6 +33,7 @@ class ConsentPage:
     redirect_is_loopback: bool
     minutes: int
     details: tuple[tuple[str, str], ...] = ()  # tool and conditions: as they were asked for, and granted at most
+    task: str | None = None  # what the client calls what it is for
 
 
 def cookie_digest(cookie: str) -> str:
@@ -74,6 +75,7 @@ def consent_page(
     user: User,
     offered: Iterable[str],
     details: tuple[tuple[str, str], ...] = (),
+    task: str | None = None,
 ) -> ConsentPage:
     """Return what the consent page tells."""
     return ConsentPage(
@@ -87,6 +89,7 @@ def consent_page(
         redirect_is_loopback=is_loopback(redirect_uri),
         minutes=TOKEN_SECONDS // 60,
         details=details,
+        task=task,
     )
 
 

@@ -37,6 +37,8 @@ def access_token(grant: Grant, *, identity: Identity, now: datetime) -> AccessTo
         evidence_uri=None if digest is None else f"{identity.issuer}/evidence/{digest}",
         credential_ids=grant.credential_ids,
         confirmation=grant.confirmation,
+        groups=grant.groups,
+        task=grant.task,
     )
 
 

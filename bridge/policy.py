@@ -14,6 +14,7 @@ from did_agent.policy.active import ActivePolicy, Subject, refusals
 from did_agent.policy.combination import Combination, Terms, answers, explain
 from did_agent.policy.evaluation import MAX_DETAIL, UNION, question_of
 from did_agent.policy.facts import Facts
+from did_agent.policy.groups import spoken_of
 from did_agent.policy.rules import Question
 
 
@@ -56,7 +57,8 @@ def judge(policy: ActivePolicy, grant: Grant, *, user: User | None, now: datetim
     is_user = grant.subject_profile == "user"
     policy.require_triggers(Subject(grant.subject, is_user=is_user, groups=groups), grant.actors)
     ruled = policy.after_rules(question_of(facts), grant.scopes)
-    left = replace(grant, scopes=ruled.scopes)
+    shown = spoken_of(policy.document, groups) if is_user else frozenset[str]()
+    left = replace(grant, scopes=ruled.scopes, groups=shown)
     details = {**answers(combination.terms), "policy_digest": policy.digest, "facts": facts.recorded()}
     if ruled.rules or ruled.refused:
         details["rules"] = "; ".join(filter(None, [*ruled.rules, refusals(ruled.refused)]))[:MAX_DETAIL]
@@ -124,6 +126,7 @@ def facts_of(grant: Grant, user: User | None, *, now: datetime) -> Facts:
         agent=everyone[0] if everyone else None,
         actors=everyone[1:],
         client=grant.client_id,
+        task=grant.task,
         **_of_terms(_narrowed(grant)),
     )
 

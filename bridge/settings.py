@@ -22,6 +22,7 @@ class BridgeSettings(BaseSettings):
     issuer_url: str = "http://127.0.0.1:8401"
     ledger_url: str = "http://127.0.0.1:8402"
     database_url: str | None = None
+    signal_sources: tuple[str, ...] = ()  # client ids that say how risky agents and people are, beside operators
     client_domains: tuple[str, ...] = ()  # hosts whose client documents are read; empty: any
     dpop_nonces: bool = False  # whether DPoP proofs must carry a nonce of the bridge
     registry_max_age: float = Field(default=2, ge=0, le=30)  # seconds the register's word on an agent is believed

@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Unpack
 
+from did_agent.adapters.cedar import Cedar
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
 from did_agent.adapters.peer_certificate import NO_PROXIES, Proxies
@@ -27,6 +28,7 @@ from verifier.adapters.issuers import load_issuers
 from verifier.adapters.keys import IssuerKeys
 from verifier.adapters.limits import load_costs, open_limits
 from verifier.adapters.pins_file import PinsFile, SeenTools
+from verifier.adapters.policy_bundle import BridgePolicy
 from verifier.adapters.spool import Spool
 from verifier.delegation import StrictDelegation
 from verifier.doors.presentation import PresentationDoor
@@ -35,6 +37,7 @@ from verifier.forms import Forms, NothingHeard
 from verifier.gates import RoomForTheRecord
 from verifier.limits.gate import LimitsGate
 from verifier.pins import KnownTools, PinnedTools
+from verifier.policies import NoPolicies
 from verifier.receipts import Receipts
 from verifier.service import Verifier
 from verifier.settings import GuardOptions, VerifierSettings
@@ -123,6 +126,7 @@ def compose(
         refunds=settings.refunds,
     )
     pinned = _pinned(resource, settings)
+    policy = None if bridge is None or keys is None else _policy(bridge, keys, key, settings, clock)
     read_tools = frozenset(settings.read_tools)
 
     def only_reads(tool: str) -> bool:
@@ -134,6 +138,7 @@ def compose(
         party="verifier",
         doors=doors,
         revocations=revocations,
+        policies=policy or NoPolicies(),
         audit=spool,
         clock=clock,
         replay=spool,
@@ -142,6 +147,8 @@ def compose(
         limits=limits,
     )
     background: list[Work] = [] if feed is None else [feed.run]
+    if policy is not None:
+        background.append(policy.run)
     if settings.ledger_url is not None:
         background.append(partial(spool.deliver, settings.ledger_url, key))
     streams = OpenStreams()
@@ -196,6 +203,23 @@ def _pinned(resource: str, settings: VerifierSettings) -> PinnedTools:
         ),
         known=KnownTools(max_age=timedelta(seconds=settings.tool_max_age)),
         sightings=SeenTools(settings.seen_tools_file, resource=resource),
+    )
+
+
+def _policy(
+    bridge: str, keys: IssuerKeys, key: SigningKey, settings: VerifierSettings, clock: Clock
+) -> BridgePolicy | None:
+    if settings.policy == "off":
+        return None
+    return BridgePolicy(
+        bridge,
+        keys,
+        key=key,
+        client_id=settings.policy_client,
+        file=settings.policy_file,
+        language=Cedar(),
+        clock=clock,
+        refresh=timedelta(seconds=settings.policy_refresh),
     )
 
 

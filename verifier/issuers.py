@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NoReturn, cast, get_args
 from urllib.parse import urlsplit
 
 from did_agent.credential import closed
-from did_agent.credential.capability import Capability, Tools, parse_bare_capability, scopes_of
+from did_agent.credential.capability import Capability, Tools, parse_bare_capability
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import InvalidParameter, Malformed, Misconfigured
 from did_agent.tokens.actor import MAX_ACTORS
@@ -96,11 +96,6 @@ class ForeignIssuer:
         ]
         least = min(fitting, key=lambda grant: (len(grant.tools), len(grant.scopes), grant.text), default=None)
         return None if least is None else least.text
-
-    @property
-    def tool_scopes(self) -> frozenset[str]:
-        """Every tool that some scope of this issuer gives, as our scopes."""
-        return scopes_of(Capability(resources=(_ANY,), tools=grant.tools) for grant in self.grants)
 
 
 def parse_issuers(raw: str | bytes, *, where: str = FILE) -> tuple[ForeignIssuer, ...]:

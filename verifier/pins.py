@@ -40,6 +40,7 @@ class KnownTools:
     max_age: timedelta
     digests: Mapping[str, str | None] = field(default_factory=dict)  # None: has no canonical form
     seen: datetime | None = None  # when it said so
+    attempts: int = 0  # how often it was asked, whatever came of it
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether what is known may still be gone by."""
@@ -65,19 +66,26 @@ class PinnedTools:
     sightings: Sightings
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def is_active(self) -> bool:
+        """Tell whether any tool is pinned here."""
+        return self.pins.approved() is not None
+
     async def ensure_known(self, tool: str, ask: Ask, now: datetime) -> None:
         """Ask the server for its tools where a call of `tool` depends on it; what went wrong, `judge` refuses."""
         approved = self.pins.approved()
         if approved is None or is_method(tool) or self.known.is_fresh(now):
             return
+        before = self.known.attempts
         async with self.asking:
-            if self.known.is_fresh(now):
-                return
+            if self.known.attempts != before:
+                return  # somebody else asked while we waited; a server that is silent is not asked once for each caller
             try:
                 tools = await ask()
             except DidAgentError as error:
                 _log.warning("the server does not list its tools: %s", error.detail or error.code)
                 return
+            finally:
+                self.known.attempts += 1
             if self.known.learn(tools, now):
                 self.sightings.keep(tools)
 

@@ -10,14 +10,15 @@ from did_agent.clock import Clock
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
 from did_agent.errors import BadDPoPProof, BadJOSE, DidAgentError, InsufficientScope, WrongType
-from did_agent.policy.decide import Call, Decision, decide
+from did_agent.policy.decide import Call, Decision, decide, visible_tools
 from did_agent.ports import SpendOnce
 from did_agent.proof.jose import MAX_TOKEN, parse_compact
 from verifier.doors.known import KnownTexts
 from verifier.gates import Asked, Gate
 from verifier.http import Shown
 from verifier.model import Admission, Entry, SingleUse
-from verifier.ports import AuditSink, Door, Revocations
+from verifier.policies import NoPolicies
+from verifier.ports import AuditSink, Door, PolicySource, Revocations
 from verifier.recording import Recorder, Verdict
 
 _DOTS = 2  # of a compact JWS; what has another number of them is opaque to us
@@ -32,6 +33,7 @@ class Verifier:
     party: str
     doors: Sequence[Door]  # the first that opens for what was shown is the only one asked
     revocations: Revocations
+    policies: PolicySource = field(default_factory=NoPolicies)
     audit: AuditSink
     clock: Clock
     replay: SpendOnce | None = None  # where single-use values are spent; without it none is accepted
@@ -61,6 +63,7 @@ class Verifier:
         now = self.clock()
         entry = await self._enter(shown, now)
         await self.revocations.require_live(entry.admission.revocable_ids, now)
+        await self.policies.ready()
         for once in entry.single_use:
             await self._spend(once)
         return entry.admission
@@ -86,12 +89,20 @@ class Verifier:
             await self.recorder.call(asked, digest, verdict)
             raise
         try:
-            await self.recorder.call(asked, digest, _verdict(decision))
+            await self.recorder.call(asked, digest, _verdict(decision, asked.now))
         except DidAgentError:
             # What is not recorded does not happen, so it costs nothing either.
             await self.undo(request_id, happened=False)
             raise
         return decision
+
+    def visible_tools(self, admission: Admission) -> frozenset[str]:
+        """Return the tools that a list should show to somebody: those of which some call could be allowed.
+
+        Raises: PolicyUnavailable.
+        """
+        now = self.clock()
+        return visible_tools(admission.caller, resource=self.resource, policy=self.policies.current(now), now=now)
 
     async def undo(self, request_id: str, *, happened: bool = True) -> None:
         """Take back what an allowed call consumed: it was not done, or it `happened` and failed."""
@@ -116,7 +127,13 @@ class Verifier:
         await self.recorder.action(admission, action, verdict, request_id=request_id)
 
     async def _judge(self, asked: Asked) -> Decision:
-        decision = decide(asked.admission.caller, asked.call, limits_are_counted=self.limits is not None)
+        decision = decide(
+            asked.admission.caller,
+            asked.call,
+            policy=self.policies.current(asked.now),
+            now=asked.now,
+            limits_are_counted=self.limits is not None,
+        )
         for gate in self._all_gates():
             if not decision.allowed:
                 break
@@ -149,12 +166,13 @@ class Verifier:
             raise once.refusal("it was shown before")
 
 
-def _verdict(decision: Decision) -> Verdict:
+def _verdict(decision: Decision, now: datetime) -> Verdict:
     return Verdict(
         allowed=decision.allowed,
         reason=decision.reason,
         explanation=decision.explanation,
         policy=decision.policy,
+        details=decision.details(now),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypedDict
+from typing import Any, Final, Literal, Self, TypedDict
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +18,8 @@ from verifier.doors.presentation import Mode
 from verifier.limits.costs import Cost
 from verifier.limits.gate import Refunds
 from verifier.pins import Pinning
+
+Following = Literal["bridge", "off"]
 
 
 class GuardOptions(TypedDict, total=False):
@@ -37,6 +39,7 @@ class GuardOptions(TypedDict, total=False):
     refunds: Refunds | None
     operators: Sequence[str] | None  # DIDs whose approval of tools counts
     tool_pins: Pinning | None
+    policy: Following | None
 
 
 _SETTINGS: Final = {"ledger": "ledger_url"}  # options that are settings of another name
@@ -64,12 +67,16 @@ class VerifierSettings(BaseSettings):
     dpop_nonce: bool = False  # whether DPoP proofs must carry a nonce of the guard (RFC 9449, 9)
     metrics_path: str | None = None  # where the guard shows its counts in the text format of Prometheus; None: nowhere
     read_tools: tuple[str, ...] = ()  # tools that change nothing: let through while room for events is scarce
-    limits_url: str | None = None  # where limits are counted: sqlite:///…, postgresql://…, valkey://…; None: the spool
+    # Where limits are counted: sqlite:///…, postgresql://…, valkey://…; None: in the spool.
+    limits_url: str | None = Field(default=None, repr=False)
     costs_file: Path | None = None  # JSON: what calls cost, by tool; for limits on amounts
     refunds: Refunds = "never"  # whether a call that failed is given back to its limits: never or on_error
     operators: tuple[str, ...] = ()  # DIDs whose approval of tools counts; none: those of `trust.json`
     tool_pins: Pinning = "if_present"  # whether tools must be approved even where nobody ever approved any: required
     tool_max_age: int = Field(default=60, ge=1, le=3_600)  # s what the server says of its tools is believed
+    policy: Following = "bridge"  # whether the policy that the bridge publishes is decided by at the call, too
+    policy_client: str | None = None  # the guard's client id at the bridge, where its key is registered; None: its DID
+    policy_refresh: int = Field(default=10, ge=1, le=300)  # s between two questions for a newer policy
     max_waiting: int = Field(default=100_000, ge=100)  # events kept for a ledger that is away
 
     @classmethod
@@ -103,6 +110,11 @@ class VerifierSettings(BaseSettings):
     def seen_tools_file(self) -> Path:
         """Where operators find what the server's tools are."""
         return self.data / SEEN_TOOLS / f"{self.guard_name}.json"
+
+    @property
+    def policy_file(self) -> Path:
+        """Where the last good policy of the bridge lies."""
+        return self.data / f"{self.guard_name}.policy.json"
 
     @property
     def spool_file(self) -> Path:

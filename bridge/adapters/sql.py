@@ -23,6 +23,8 @@ from bridge.adapters.sql_passkeys import PasskeyRows, passkeys
 from bridge.adapters.sql_policy import PolicyRows
 from bridge.adapters.sql_refresh import RefreshRows, code_content, families, read_code
 from bridge.adapters.sql_registration import RegistrationRows, counters, forget_unused
+from bridge.adapters.sql_signals import SignalRows, signals
+from bridge.adapters.sql_tasks import TaskRows, tasks
 from bridge.adapters.sql_upstream import UpstreamRows, pending_logins
 from bridge.model import Code, Resource, Session, Spend, User
 from did_agent.adapters import outbox, sql
@@ -42,6 +44,8 @@ _OVER: Final = (
     pushed_requests.c.expires,
     families.c.expires,
     counters.c.expires,
+    tasks.c.expires,
+    signals.c.expires,
 )
 # What every token request runs, put together once.
 _RESOURCE: Final = sql.Prepared(select(tables.resources).where(tables.resources.c.id == bindparam("wanted")))
@@ -108,6 +112,8 @@ class SQLTransaction(
     RefreshRows,
     SigningKeyRows,
     RegistrationRows,
+    SignalRows,
+    TaskRows,
     UpstreamRows,
     PasskeyRows,
     Rows,
@@ -250,7 +256,8 @@ class SQLTransaction(
         if not await sql.insert_if_absent(self._do, tables.feed, row):
             return False
         await self._do.execute(update(head).values(seq=seq))
-        await self._end(event.subject, event.kind, numeric_date(event.issued_at))
+        if event.kind != "risk-signal":  # it ends nothing
+            await self._end(event.subject, event.kind, numeric_date(event.issued_at))
         return True
 
     async def feed_head(self) -> int:

@@ -13,6 +13,7 @@ from bridge.api.sign_in import Doors
 from bridge.model import User
 from bridge.model.backchannel import Asking
 from bridge.service.consents import RECEIPT_TYPE, OwnConsents
+from bridge.service.tasks import Tasks
 from did_agent.adapters.web_input import request_id
 from did_agent.clock import Clock
 from did_agent.errors import NotFound
@@ -20,9 +21,9 @@ from did_agent.errors import NotFound
 Waiting = Callable[[User], Awaitable[Sequence[Asking]]]  # the questions that wait for a person
 
 
-def routes(doors: Doors, consents: OwnConsents, *, waiting: Waiting, clock: Clock) -> APIRouter:
+def routes(doors: Doors, consents: OwnConsents, *, waiting: Waiting, tasks: Tasks, clock: Clock) -> APIRouter:
     """Return the pages of a person's account."""
-    router, pages, browser = APIRouter(), _Account(doors, consents, waiting, clock), doors.browser
+    router, pages, browser = APIRouter(), _Account(doors, consents, waiting, tasks, clock), doors.browser
 
     async def show(request: Request) -> Response:
         return await browser.answer(request, pages.show)
@@ -40,8 +41,9 @@ def routes(doors: Doors, consents: OwnConsents, *, waiting: Waiting, clock: Cloc
 
 
 class _Account:
-    def __init__(self, doors: Doors, consents: OwnConsents, waiting: Waiting, clock: Clock) -> None:
+    def __init__(self, doors: Doors, consents: OwnConsents, waiting: Waiting, tasks: Tasks, clock: Clock) -> None:
         self._doors, self._consents, self._waiting, self._clock = doors, consents, waiting, clock
+        self._tasks = tasks
         self._browser, self._sessions = doors.browser, doors.sessions
 
     async def show(self, request: Request) -> Response:
@@ -67,6 +69,10 @@ class _Account:
         keys = self._doors.passkeys
         if keys is not None and await take_form(keys, form, request, user, cookie=cookie or ""):
             return RedirectResponse(f"{self._browser.issuer}/account", status_code=303)
+        task = form.get("complete_task")
+        if task is not None:
+            await self._tasks.complete_own(user, task, request_id=request_id(request))
+            return RedirectResponse(f"{self._browser.issuer}/account", status_code=303)
         await self._consents.withdraw(user, form.require("withdraw"), request_id=request_id(request))
         return RedirectResponse(f"{self._browser.issuer}/account", status_code=303)
 
@@ -88,7 +94,8 @@ class _Account:
         live = [consent for consent in found if consent.is_live(now)]
         over = [consent for consent in found if not consent.is_live(now)]
         waiting = await self._waiting(user)
-        shown: dict[str, Any] = {"user": user, "live": live, "over": over, "asking": waiting}
+        tasks = await self._tasks.running(user)
+        shown: dict[str, Any] = {"user": user, "live": live, "over": over, "asking": waiting, "tasks": tasks}
         keys = self._doors.passkeys
         if keys is None or not user.password_hash:
             return self._browser.form("account", request, known=None, **shown)

@@ -12,6 +12,7 @@ from bridge.api.federation import IdentityBody, IssuerName, TrustedIssuerBody
 from bridge.api.keys import RevocationBody, RotationBody
 from bridge.api.openapi_oauth import CLIENT, OAUTH
 from bridge.api.policy import ApprovalBody, GroupsBody, PolicyBody, RollbackBody
+from bridge.api.signals import SignalBody
 from did_agent.adapters.openapi import (
     ANY,
     FLAG,
@@ -70,6 +71,10 @@ _ISSUER: Final = record(
 _KEY: Final = record(
     kid=TEXT, algorithm=TEXT, state=TEXT, provider=TEXT, activates=MAYBE, replaced=MAYBE, revoked=MAYBE
 )  # fmt: skip
+_TASK: Final = record(
+    task=TEXT, name=TEXT, principal=TEXT, principal_kind=TEXT, client_id=TEXT, resource=TEXT, started=TEXT
+)  # fmt: skip
+_SIGNAL: Final = record(subject=TEXT, level=WHOLE, source=TEXT, until=TEXT, reason=TEXT)
 _POLICY_RECORD: Final = record(
     version=WHOLE,
     digest=TEXT,
@@ -107,6 +112,18 @@ ADMINISTRATION: Final[dict[str, Operation]] = {
     "POST /signing-keys": _admin("Rotate", _KEY, RotationBody, status=201),
     "POST /signing-keys/{kid}/revoke": _admin("Revoke a signing key", None, RevocationBody),
     "POST /revoke-subject": _admin("End everything of a subject", None, SubjectBody),
+    "GET /tasks": _admin("List running tasks", record(tasks=listed(_TASK))),
+    "GET /signals": Operation(
+        summary="List risk signals",
+        answers={200: Answer("They are.", record(signals=listed(_SIGNAL)))},
+        auth=(*_OPERATOR, *CLIENT),
+    ),
+    "POST /signals": Operation(
+        summary="Say how risky somebody is",
+        answers={200: Answer("Done.", _SIGNAL)},
+        body=SignalBody,
+        auth=(*_OPERATOR, *CLIENT),
+    ),
     "GET /policy": _admin("Show the policy", _POLICY),
     "PUT /policy": _admin("Publish a policy", _POLICY_RECORD, PolicyBody),
     "GET /policy/versions": _admin("List versions", record(versions=listed(_POLICY_RECORD))),
@@ -122,7 +139,7 @@ DECISIONS: Final[dict[str, Operation]] = {
     "GET /policy/bundle": Operation(
         summary="Fetch the signed policy",
         answers={200: Answer("The bundle, a JWT.", TEXT, "application/policy-bundle+jwt"), 304: Answer("The same.")},
-        auth=(*_OPERATOR, *CLIENT),
+        auth=("", *_OPERATOR, *CLIENT),  # "": before anything was published
     ),
     "POST /access/v1/evaluation": Operation(
         summary="Decide (AuthZEN 1.0)",

@@ -55,12 +55,14 @@ _TOKEN_REQUEST: Final = _form(
     actor_token_type=one_of(*ACTOR_TYPES),
     requested_token_type=TEXT,
     authorization_details=TEXT,
+    task=TEXT,
     **_NAMED,
 )
 _TOKEN: Final = record(
     "authorization_details",
     "issued_token_type",
     "refresh_token",
+    "task",
     access_token=TEXT,
     token_type={"enum": ["Bearer", "DPoP"]},
     expires_in=WHOLE,
@@ -68,6 +70,7 @@ _TOKEN: Final = record(
     issued_token_type=TEXT,
     refresh_token=TEXT,
     authorization_details=listed(ANY),
+    task=TEXT,
 )
 _QUESTION: Final[dict[str, Schema]] = {
     "response_type": TEXT,
@@ -81,6 +84,7 @@ _QUESTION: Final[dict[str, Schema]] = {
     "requested_actor": TEXT,
     "dpop_jkt": TEXT,
     "authorization_details": TEXT,
+    "task": TEXT,
     "prompt": TEXT,
     "request_uri": TEXT,
 }
@@ -153,6 +157,14 @@ OAUTH: Final[dict[str, Operation]] = {
         auth=_ANYONE,
         refusals="oauth",
     ),
+    "POST /tasks/complete": Operation(
+        summary="End a task and all that was given for it",
+        answers={200: Answer("It is over.", record(task=TEXT, completed=FLAG))},
+        body=_form("task", task=TEXT, **_NAMED),
+        media=FORM,
+        auth=("operator", *CLIENT),
+        refusals="oauth",
+    ),
     "POST /register": Operation(
         summary="Register a client (RFC 7591)",
         answers={201: Answer("The registration.", _REGISTRATION)},
@@ -205,7 +217,9 @@ OAUTH: Final[dict[str, Operation]] = {
     "POST /bc-authorize": Operation(
         summary="Ask a person who is elsewhere (OpenID CIBA 7)",
         answers={200: Answer("They are asked.", record(auth_req_id=TEXT, expires_in=WHOLE, interval=WHOLE))},
-        body=_form(scope=TEXT, login_hint=TEXT, binding_message=TEXT, requested_expiry=TEXT, resource=TEXT, **_NAMED),
+        body=_form(scope=TEXT, login_hint=TEXT, binding_message=TEXT, requested_expiry=TEXT, resource=TEXT, task=TEXT,
+            **_NAMED,
+        ),
         media=FORM,
         auth=CLIENT,
         refusals="oauth",

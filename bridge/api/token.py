@@ -46,6 +46,7 @@ def endpoint(tokens: Tokens) -> Callable[[Request], Awaitable[Response]]:
             **({"issued_token_type": ACCESS_TOKEN_TYPE} if door == "token_exchange" else {}),
             **({"refresh_token": issued.refresh_token} if issued.refresh_token else {}),
             **({"authorization_details": issued.authorization_details} if issued.authorization_details else {}),
+            **({"task": issued.task} if issued.task else {}),
         }
         fresh = {NONCE_HEADER: tokens.nonce()} if tokens.demands_nonces and asked.dpop else {}
         return JSONResponse(answer, headers={**_NO_CACHE, **fresh})

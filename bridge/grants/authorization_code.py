@@ -190,6 +190,7 @@ def judge(
         credential_ids=authority.credential_ids,
         expires=token_end(now, authority.valid_until),
         made_from=frozenset({code.digest}),
+        task_name=code.request.task,
     )
     details = authorization_details.parse(code.request.details)
     # Counted for the consent, not for each token that is refreshed from it.

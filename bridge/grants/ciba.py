@@ -97,6 +97,7 @@ def judge(
             scopes=asking.scopes,
             code_challenge="",
             details=asking.details,
+            task=asking.task,
         ),
         username=asking.username,
         scopes=asking.allowed,

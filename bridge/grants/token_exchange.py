@@ -125,6 +125,7 @@ def judge_next_hop(
         credential_ids=tuple(dict.fromkeys((*authority.credential_ids, *subject.credential_ids))),
         expires=token_end(now, authority.valid_until, subject.expires),
         made_from=frozenset({subject.id}),
+        task=subject.task,
     )
 
 

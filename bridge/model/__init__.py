@@ -114,6 +114,7 @@ class AuthorizationRequest:
     dpop_jkt: str | None = None  # then only this key redeems the code (RFC 9449, 10)
     offline: bool = False  # asked for with `offline_access`
     details: str | None = None  # `authorization_details` as they were sent
+    task: str | None = None  # what the client calls what it is for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +168,15 @@ class Grant:
     confirmation: Confirmation | None = None  # the key the token is bound to; None for a bearer
     combination: Combination | None = None  # how the scopes came about; None for an operator
     is_detailed: bool = False  # whether `authorization_details` narrowed it
+    groups: frozenset[str] = frozenset()  # of the user, as far as policy speaks of them
+    task: str | None = None  # id of what it is for: with that it ends
+    task_name: str | None = None  # as its client calls it; None where it came with an earlier token
 
     @property
     def dependencies(self) -> frozenset[str]:
         """Everything whose end must end this token too (DESIGN 8)."""
-        return frozenset({self.client_id, self.subject, *self.made_from, *self.actors, *self.credential_ids})
+        task = () if self.task is None else (self.task,)
+        return frozenset({self.client_id, self.subject, *self.made_from, *self.actors, *self.credential_ids, *task})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

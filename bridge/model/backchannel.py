@@ -32,6 +32,7 @@ class Asking:
     scopes: frozenset[str] | None
     message: str | None  # the agent's words
     details: str | None = None  # `authorization_details` as they were sent
+    task: str | None = None  # what the agent calls what it is for
     jkt: str | None  # then only this key gets the token
     is_shown: bool  # whether there is somebody who could allow it
     asked: datetime

@@ -27,6 +27,7 @@ class Consent:
     withdrawn: datetime | None = None
     details: str | None = None  # `authorization_details` it was narrowed to
     message: str | None = None  # what the agent said when it asked out of band
+    task: str | None = None  # what it is for, as the client calls it
 
     def is_live(self, now: datetime) -> bool:
         """Tell whether something can still come of it."""

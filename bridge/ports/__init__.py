@@ -17,6 +17,8 @@ from bridge.ports.passkeys import Passkeys
 from bridge.ports.policy import Policies
 from bridge.ports.refresh import RefreshFamilies
 from bridge.ports.registration import Registrations
+from bridge.ports.signals import Signals
+from bridge.ports.tasks import Tasks
 from bridge.ports.upstream import UpstreamLogins
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
@@ -54,6 +56,8 @@ class Transaction(
     RefreshFamilies,
     SigningKeys,
     Registrations,
+    Signals,
+    Tasks,
     UpstreamLogins,
     Passkeys,
     Protocol,

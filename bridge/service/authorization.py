@@ -40,6 +40,7 @@ from bridge.service.attempt import spend
 from bridge.service.clients import AGENT_PREFIX, Clients
 from bridge.service.consents import make_receipt
 from bridge.service.policy import PolicyInForce
+from bridge.service.tasks import begin
 from did_agent.clock import Clock
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.trust import TrustedIssuers
@@ -204,6 +205,7 @@ class Authorization:
             user=user,
             offered=can_allow,
             details=in_words(parse_details(opened.request.details)),
+            task=opened.request.task,
         )
 
     async def allow(
@@ -234,6 +236,7 @@ class Authorization:
             await work.add_code(code)
             consent = _consent(opened, code, now=now)
             await work.add_consent(consent, receipt=make_receipt(consent, identity=self.identity))
+            await begin(work, consent, identity=self.identity)
             said = self._said(opened, user, request_id)
             longer = ", for longer" if code.offline else ""
             why = f"the user allowed {' '.join(sorted(scopes))}{longer}"
@@ -289,5 +292,6 @@ def _consent(opened: Opened, code: Code, *, now: datetime) -> Consent:
         redirect_host=shown_host(code.request.redirect_uri),
         given=now,
         details=opened.request.details,
+        task=opened.request.task,
         expires=now + FAMILY_LIFE if code.offline else code.expires + timedelta(seconds=TOKEN_SECONDS),
     )

@@ -25,6 +25,7 @@ from bridge.service.attempt import spend
 from bridge.service.clients import Clients
 from bridge.service.consents import make_receipt
 from bridge.service.lookup import Lookup
+from bridge.service.tasks import begin
 from did_agent import errors
 from did_agent.clock import Clock
 from did_agent.policy.active import ActivePolicy
@@ -106,6 +107,7 @@ class Backchannel:
             scopes=question.scopes,
             message=question.message,
             details=question.details,
+            task=question.task,
             jkt=None if sender is None else sender.confirmation.jkt,
             is_shown=_can_be_allowed(question, client, around, now),
             asked=now,
@@ -211,6 +213,7 @@ class Backchannel:
             if not await work.answer_asking(asking.digest, "allowed", scopes, now=now, until=asking.expires):
                 raise errors.NotFound("there is no such question, or it is over")
             await work.add_consent(consent, receipt=make_receipt(consent, identity=self.lookup.identity))
+            await begin(work, consent, identity=self.lookup.identity)
             why = f"the user allowed {' '.join(sorted(scopes))}, out of band"
             await self._record(work, "consent.give", why, asking, now, request_id)
 
@@ -297,6 +300,7 @@ def _consent(page: ApprovalPage, scopes: frozenset[str], *, now: datetime) -> Co
         redirect_host="",  # the answer is fetched, not sent
         message=asking.message,
         details=asking.details,
+        task=asking.task,
         given=now,
         expires=asking.expires + timedelta(seconds=TOKEN_SECONDS),
     )

@@ -39,7 +39,7 @@ def make_receipt(consent: Consent, *, identity: Identity) -> str:
         "redirect_host": consent.redirect_host,
     }
     acting = {"agent": consent.agent, "agent_name": consent.agent_name, "sponsor": consent.sponsor}
-    acting |= {"binding_message": consent.message, "authorization_details": consent.details}
+    acting |= {"binding_message": consent.message, "authorization_details": consent.details, "task": consent.task}
     claims |= {name: value for name, value in acting.items() if value is not None}
     return sign_jwt(claims, typ=RECEIPT_TYPE, key=identity.key, kid=verification_method(identity.did))
 

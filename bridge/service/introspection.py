@@ -9,12 +9,14 @@ from bridge import issuance
 from bridge.clients import Client, require_client
 from bridge.grants import refresh_token
 from bridge.model import Identity, OAuthRequest
-from bridge.ports import Store
+from bridge.model.refresh import RefreshFamily
+from bridge.ports import Store, Transaction
 from bridge.service.attempt import spend
 from bridge.service.clients import Clients
 from did_agent import errors
 from did_agent.clock import Clock, numeric_date
 from did_agent.proof.jwt import sign_jwt, unverified_jws
+from did_agent.tokens.task import task_id
 
 TYPE = "token-introspection+jwt"
 INACTIVE: Mapping[str, object] = {"active": False}
@@ -66,7 +68,8 @@ class Introspection:
             return INACTIVE
         async with self.store.transaction() as work:
             stands = await work.is_standing(token.id)
-            ended = await work.denied({token.client_id, token.subject, *token.actors, *token.credential_ids})
+            behind = {token.client_id, token.subject, *token.actors, *token.credential_ids, token.task or ""}
+            ended = await work.denied(behind)
             known = await work.client(client.id)
         is_theirs = token.client_id in (client.id, client.agent) or client.id in self.operators
         is_for_them = known is not None and token.audience in known.resources
@@ -76,15 +79,25 @@ class Introspection:
         # The claims themselves: two tellings of one token cannot differ.
         return {**unverified_jws(text)[1], "active": True, "token_type": "DPoP" if bound else "Bearer"}
 
+    async def _is_over(self, work: Transaction, family: RefreshFamily) -> bool:
+        request, name = family.code.request, family.code.request.task
+        if name is None:
+            return False
+        issuer, username = self.identity.issuer, family.code.username
+        task = task_id(name, issuer=issuer, principal=username, principal_kind="user", client=request.client_id)
+        return await work.denied({task}) is not None
+
     async def _refresh_token(self, text: str, client: Client) -> Mapping[str, object]:
         named = refresh_token.read(text, self.refresh_key)
         if named is None:
             return INACTIVE
         async with self.store.transaction() as work:
             family = await work.family(named.family)
+            is_over = family is not None and await self._is_over(work, family)
         now = self.clock()
         if (
             family is None
+            or is_over
             or family.generation != named.generation
             or not family.is_live(now)
             or family.code.request.client_id != client.id

@@ -48,6 +48,7 @@ class SignedBundle(NamedTuple):
 
     text: str
     etag: str
+    version: int  # 0: nothing was ever published
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,7 +166,7 @@ class PolicyAdministration:
         etag = f'"{version}-{start}-{signer.kid[:8]}"'
         if self._bundle is None or self._bundle.etag != etag:
             found = await self.version(version) if version else None
-            self._bundle = SignedBundle(self._signed(found, from_numeric_date(start), signer), etag)
+            self._bundle = SignedBundle(self._signed(found, from_numeric_date(start), signer), etag, version)
         return self._bundle
 
     def _signed(self, found: PolicyVersion | None, start: datetime, signer: Signer) -> str:

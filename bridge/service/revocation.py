@@ -14,10 +14,10 @@ from bridge.model import Identity
 from bridge.ports import Store, Transaction
 from did_agent.clock import Clock
 from did_agent.did.key import parse_did_key
-from did_agent.errors import UntrustedIssuer
+from did_agent.errors import UnknownEvent, UntrustedIssuer
 from did_agent.keys.public import PublicKey
 from did_agent.proof.jwt import sign_jwt, unverified_jws
-from did_agent.tokens.security_event import EventKind, SecurityEvent, sign_event, verify_event
+from did_agent.tokens.security_event import EventKind, Risk, SecurityEvent, sign_event, verify_event
 
 PAGE: Final = 500  # entries of one answer
 MAX_WAIT: Final = 25  # s a poll may hang
@@ -25,10 +25,19 @@ LOOK_AGAIN: Final = 1.0  # s between looks at the store, for news that another p
 ACKNOWLEDGE_WAIT: Final = 1.0  # s a push waits for connected subscribers
 LINGER: Final = timedelta(seconds=2)  # a subscriber between two polls still counts as connected
 MAX_SUBSCRIBERS: Final = 1_000
+OWN_KINDS: Final[tuple[EventKind, ...]] = ("task-completed", "risk-signal")  # no issuer knows of these
 
 
 async def announce(
-    work: Transaction, kind: EventKind, subject: str, *, reason: str, key: str, identity: Identity, now: datetime
+    work: Transaction,
+    kind: EventKind,
+    subject: str,
+    *,
+    reason: str,
+    key: str,
+    identity: Identity,
+    now: datetime,
+    risk: Risk | None = None,
 ) -> bool:
     """Append one event, signed by this bridge, to the feed; False when `key` was announced before."""
     event = SecurityEvent(
@@ -39,6 +48,7 @@ async def announce(
         reason=reason,
         issuer=identity.issuer,
         audience=identity.issuer,
+        risk=risk,
     )
     signer = identity.ring.signer()
     return await work.announce(event, sign_event(event, key=signer.key, kid=signer.kid), key=key)
@@ -72,6 +82,8 @@ class RevocationFeed:
         """
         now, issuer = self._clock(), self._identity.issuer
         event = verify_event(token, find_key=self._issuer_key, expected_issuer=None, expected_audience=issuer, now=now)
+        if event.kind in OWN_KINDS:
+            raise UnknownEvent("an event that this bridge alone tells")
         async with self._store.transaction() as work:
             fresh = await announce(
                 work,

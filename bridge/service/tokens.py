@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
-from bridge import audit_trail, authorization_details, issuance, policy
+from bridge import audit_trail, authorization_details, issuance, policy, tasks
 from bridge.authorization_request import parse_scope
 from bridge.clients import Client
 from bridge.model import OFFLINE_ACCESS, Grant, Identity, OAuthRequest
@@ -47,6 +47,7 @@ class Issued:
     token_type: str = "Bearer"
     refresh_token: str | None = None
     authorization_details: list[dict[str, object]] | None = None  # granted, when any were asked for
+    task: str | None = None  # id of what the token is for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,7 @@ class Tokens:
         attempt.details = authorization_details.parse(request.get("authorization_details"))
         attempt.request = authorization_details.with_location(request)
         attempt.scopes = _at_resource(parse_scope(request.get("scope")))
-        judged = await handler.judge(attempt, client)
+        judged = tasks.bound(await handler.judge(attempt, client), request.get("task"), issuer=self.identity.issuer)
         grant = authorization_details.narrowed(judged, attempt.details, account=secrets.token_urlsafe(18))
         grant, attempt.told = policy.judge(attempt.policy, grant, user=attempt.user, now=attempt.now)
         return replace(authorization_details.settled(grant), confirmation=attempt.confirmation)
@@ -143,6 +144,9 @@ class Tokens:
                 await spend(work, value)
             for effect in attempt.on_issue:
                 await effect(work, grant, token.id)
+            task = tasks.begun(grant, now=attempt.now)
+            if task is not None:
+                await work.begin_task(task)
             await work.add_token(token.id, expires=token.expires, depends_on=(*grant.dependencies, signer.kid))
             if grant.authority.digest is not None:
                 await work.add_evidence(grant.authority.digest, grant.authority.documents)
@@ -162,6 +166,7 @@ class Tokens:
             token_type="Bearer" if grant.confirmation is None or grant.confirmation.jkt is None else "DPoP",
             refresh_token=attempt.refresh_token,
             authorization_details=authorization_details.granted(grant),
+            task=token.task,
         )
 
     async def _refuse(self, attempt: Attempt, error: errors.DidAgentError) -> None:
@@ -193,6 +198,8 @@ def _at_resource(scopes: frozenset[str] | None) -> frozenset[str] | None:
 async def _require_standing(work: Transaction, grant: Grant) -> None:
     """Refuse when anything the token would be made from has ended meanwhile (DEL-10)."""
     kind = await work.denied(grant.dependencies)
+    if kind == "task-completed":
+        raise errors.TaskCompleted("the task was completed")
     if kind is not None:
         error = errors.Suspended if kind == "agent-suspended" else errors.Revoked
         raise error(f"something the token would be made from has ended: {kind}")

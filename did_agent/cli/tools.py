@@ -19,6 +19,7 @@ from did_agent.cli.visible import visible
 from did_agent.clock import format_timestamp, system_clock
 from did_agent.did.key import did_key
 from did_agent.errors import Misconfigured, StateConflict
+from did_agent.keys.ed25519 import SigningKey
 from did_agent.policy import tool_review
 from did_agent.policy.tool_review import Review, chosen, review
 from did_agent.tokens.tool_pins import PINNED, Pin, ToolPins, digest_of
@@ -104,6 +105,7 @@ def approve(
     **where: Any,
 ) -> None:
     """Approve tools as they are now: all that are new or changed, or those named."""
+    key = _operator_key(at)
     before = _load(at, where["file"])
     resource, reviews = _reviews(at, before, source, **where)
     chosen(reviews, reads)
@@ -115,7 +117,6 @@ def approve(
         return
     if not yes:
         click.confirm(f"approve {len(found)} tools of {visible(resource)}?", abort=True, err=True)
-    key = at.operator_key
     kept = [one.name for one in found if one.state == "approved" and one.pin is not None and one.pin.reads]
     after = tool_review.approve(
         before, resource, found, reads=(*reads, *kept), by=did_key(key.public), at=system_clock()
@@ -137,13 +138,21 @@ def revoke(at: Deployment, tools: Sequence[str], resource: str | None, file: Pat
     if before is None:
         raise Misconfigured("no tool was ever approved here")
     resource = resource or _only(before.servers, "--resource")
-    after = tool_review.revoke(before, resource, tools, by=did_key(at.operator_key.public), at=system_clock())
+    key = _operator_key(at)
+    after = tool_review.revoke(before, resource, tools, by=did_key(key.public), at=system_clock())
     _save(at, file, before, after)
     emit(
         {"resource": resource, "version": after.version, "revoked": list(tools)},
         as_json=as_json,
         text=f"no longer approved for {resource}: {', '.join(map(visible, tools))} (version {after.version})",
     )
+
+
+def _operator_key(at: Deployment) -> SigningKey:
+    key = at.operator_key
+    if did_key(key.public) not in at.trust.operators:
+        raise Misconfigured(f"{did_key(key.public)} is no operator in trust.json, so no guard would believe it")
+    return key
 
 
 def _needs_approval(one: Review, reads: Sequence[str]) -> bool:
@@ -164,7 +173,7 @@ def _reviews(
     listing = _listing(at, source, agent_name, resource)
     named = resource or listing.resource
     if named is None:
-        raise Misconfigured("whose tools are these?  Say --resource")
+        raise Misconfigured("the list does not tell whose tools these are; say --resource")
     return named, review(listing.tools, _servers(pins).get(named, {}))
 
 
@@ -225,8 +234,6 @@ def _save(at: Deployment, file: Path | None, before: ToolPins | None, after: Too
     now = _load(at, file)
     if (now.version if now else 0) != (before.version if before else 0):
         raise StateConflict("somebody else approved or revoked tools in the meantime; look again")
-    if after.by not in at.trust.operators:
-        raise Misconfigured(f"{after.by} is no operator in trust.json, so no guard would believe it")
     save_pins(file or at.data / FILE, after, key=at.operator_key)
 
 

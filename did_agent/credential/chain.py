@@ -7,9 +7,9 @@ needs evidence from outside.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from did_agent.credential import closed
 from did_agent.credential.accounts import charged
@@ -46,6 +46,8 @@ class VerifiedChain:
     capabilities: tuple[Capability, ...]  # what the one who acts now may do, and where that is counted
     root_issuer: str
     digest: str  # "sha-256:…" over the JCS form of the list of documents, leaf first
+    # What was worked out from this chain before, by resource; no part of what it says.
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def leaf(self) -> CapabilityCredential:
@@ -125,8 +127,14 @@ def verify_chain(
     if len(documents) > ceiling + 1:
         raise DepthExceeded(f"{len(documents)} credentials, at most {ceiling + 1} are read")
     known = KnownCredentials(0) if known is None else known
-    links = _in_order([known.read(document) for document in documents], holder)
     setting = Setting(now=now, trusted=trusted, max_depth=ceiling, known=known)
+    texts = known.canonical(documents)
+    before: VerifiedChain | None = known.find_chain(texts)
+    if before is not None and before.leaf.subject == holder:
+        _judge_again(before, setting)
+        return before
+    pairs = zip(documents, texts, strict=True)
+    links = _in_order([known.read(document, text) for document, text in pairs], holder)
     for check in CHAIN_CHECKS:
         check(links, setting)
     for position in range(len(links) - 1, -1, -1):  # root first: nothing below it counts before it holds
@@ -134,9 +142,20 @@ def verify_chain(
         for link_check in LINK_CHECKS:
             link_check(links[position], parent, setting)
     content = b"[" + b",".join(link.canonical for link in links) + b"]"
-    return VerifiedChain(
+    chain = VerifiedChain(
         links=links, capabilities=charged(links), root_issuer=links[-1].issuer, digest=digest.digest_uri(content)
     )
+    known.remember_chain(texts, chain, links)
+    return chain
+
+
+def _judge_again(chain: VerifiedChain, setting: Setting) -> None:
+    """Judge what can change about a chain that held before: who is trusted, how deep it may be, and the time."""
+    root_issuer_is_trusted(chain.links, setting)
+    for link in reversed(chain.links):
+        link_is_current(link, None, setting)
+    if chain.leaf.depth > setting.max_depth:
+        raise DepthExceeded(f"{chain.leaf.id} has depth {chain.leaf.depth}")
 
 
 # ---- obligations of the chain as a whole

@@ -1,15 +1,16 @@
-"""Credentials whose signature was verified before: the same bytes are not verified twice.
+"""Credentials and chains that were verified before: the same bytes are not verified twice.
 
-Only what can never change is remembered: that these bytes are signed by the key inside a did:key or did:jwk.  Time,
-trust, links and status are judged anew at every presentation, so a revoked credential is refused all the same; it is
-forgotten as well, for nothing about it should linger.
+Only what can never change is remembered: that these bytes are signed by the key inside a did:key or did:jwk, and that
+each credential of a chain is linked to and covered by the one above it.  Time, trust, depth and status are judged anew
+at every presentation, so a revoked credential is refused all the same; it is forgotten as well, with every chain it is
+part of, for nothing about it should linger.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from did_agent.credential.model import CapabilityCredential, parse_capability_credential
 from did_agent.encoding import jcs
@@ -17,6 +18,7 @@ from did_agent.encoding.digest import sha256
 from did_agent.proof.data_integrity import VerifiedDocument
 
 MAX_KNOWN: Final = 4_096  # credentials; each holds its document, at most 64 KiB
+MAX_CHAINS: Final = 1_024  # chains; what they hold is what the credentials do
 
 _SELF_CONTAINED: Final = ("did:key:", "did:jwk:")
 
@@ -27,15 +29,24 @@ class KnownCredentials:
     def __init__(self, size: int = MAX_KNOWN) -> None:
         self._size = size
         self._found: OrderedDict[bytes, CapabilityCredential] = OrderedDict()
+        self._chains: OrderedDict[bytes, tuple[Any, tuple[CapabilityCredential, ...]]] = OrderedDict()
 
-    def read(self, document: Mapping[str, object]) -> CapabilityCredential:
+    def canonical(self, documents: Sequence[Mapping[str, object]]) -> list[bytes | None]:
+        """Return the bytes by which documents are known; None where nothing is remembered.
+
+        Raises: BadEncoding.
+        """
+        return [jcs.canonicalize(document) if self._size else None for document in documents]
+
+    def read(self, document: Mapping[str, object], canonical: bytes | None = None) -> CapabilityCredential:
         """Return the typed view of a document, the one made before where the bytes are the same.
 
+        `canonical` is its JCS form, where the caller has it already.
         Raises: as `parse_capability_credential`.
         """
         if not self._size:
             return parse_capability_credential(document)
-        canonical = jcs.canonicalize(document)
+        canonical = jcs.canonicalize(document) if canonical is None else canonical
         found = self._found.get(sha256(canonical))
         return parse_capability_credential(document, canonical=canonical) if found is None else found
 
@@ -52,9 +63,32 @@ class KnownCredentials:
         if len(self._found) > self._size:
             self._found.popitem(last=False)
 
+    def find_chain(self, canonical: Iterable[bytes | None]) -> Any | None:
+        """Return the chain that was made before of exactly these documents in this order."""
+        found = self._chains.get(_name(canonical)) if self._size else None
+        return None if found is None else found[0]
+
+    def remember_chain(
+        self, canonical: Iterable[bytes | None], chain: Any, links: tuple[CapabilityCredential, ...]
+    ) -> None:
+        """Keep a chain, if what it was made of is kept."""
+        if all(map(self.holds, links)):
+            self._chains[_name(canonical)] = chain, links
+            if len(self._chains) > min(self._size, MAX_CHAINS):
+                self._chains.popitem(last=False)
+
     def forget(self, *identifiers: str) -> None:
         """Drop credentials by their ids, or by the DID of issuer or subject, as revocation names them."""
         named = frozenset(identifiers)
-        over = [key for key, held in self._found.items() if {held.id, held.issuer, held.subject} & named]
-        for key in over:
+        for key in [key for key, held in self._found.items() if _speaks_of(held, named)]:
             del self._found[key]
+        for key in [key for key, (_, links) in self._chains.items() if any(_speaks_of(one, named) for one in links)]:
+            del self._chains[key]
+
+
+def _speaks_of(held: CapabilityCredential, named: frozenset[str]) -> bool:
+    return held.id in named or held.issuer in named or held.subject in named
+
+
+def _name(canonical: Iterable[bytes | None]) -> bytes:
+    return sha256(b"\n".join(text or b"" for text in canonical))  # no line end stands in a canonical form

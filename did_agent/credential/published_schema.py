@@ -22,6 +22,7 @@ from did_agent.credential.capability import (
 from did_agent.credential.closed import MAX_URI
 from did_agent.credential.constraint import MAX_CLAUSES, MAX_SAFE_INTEGER, MAX_TEXT, MAX_VALUES
 from did_agent.credential.context import AGENT_PROFILE
+from did_agent.credential.limits import MAX_RATE
 from did_agent.credential.model import CAPABILITY_TYPE, IDENTITY_TYPE, MAX_DELEGATION, MAX_DESCRIPTION, MAX_NAME
 from did_agent.credential.status import MAX_ENTRIES, PURPOSES
 from did_agent.encoding.jcs import canonicalize
@@ -181,19 +182,17 @@ def _capability() -> Schema:
 
 
 def _limits() -> Schema:
-    limits = _closed(
-        {
-            "maxCalls": _whole(0),
-            "windowSeconds": _whole(1),
-            "maxAmount": {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,9})?$"},
-            "currency": {"type": "string", "pattern": r"^[A-Z]{3}$"},
-            "maxTokens": _whole(0),
-        },
-        optional=("maxCalls", "windowSeconds", "maxAmount", "currency", "maxTokens"),
-    )
-    together = (("maxCalls", "windowSeconds"), ("windowSeconds", "maxCalls"))
-    amounts = (("maxAmount", "currency"), ("currency", "maxAmount"))
-    dependent = {name: [other] for name, other in (*together, *amounts)}
+    members: dict[str, object] = {
+        "maxCalls": _whole(0),
+        "windowSeconds": _whole(1),
+        "maxRate": {**_whole(1), "maximum": MAX_RATE},
+        "singleUse": {"const": True},
+        "maxAmount": {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?$"},
+        "currency": {"type": "string", "pattern": r"^[A-Z]{3}$"},
+        "maxTokens": _whole(0),
+    }
+    limits = _closed(members, optional=tuple(members))
+    dependent = {"windowSeconds": ["maxCalls"], "maxAmount": ["currency"], "currency": ["maxAmount"]}
     return {**limits, "minProperties": 1, "dependentRequired": dependent}
 
 

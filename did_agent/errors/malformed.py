@@ -50,6 +50,11 @@ class BadJOSE(Malformed):
     public = "The signed token could not be read."
 
 
+class UnknownEvent(Malformed):
+    code = "unknown_event"
+    public = "The security event is of a kind that is not known here."
+
+
 class BadProof(Malformed):
     code = "bad_proof"
     public = "The proof could not be read."

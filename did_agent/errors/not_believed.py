@@ -123,6 +123,11 @@ class BadGrant(VerificationError):
     public = "The grant is invalid, expired or already used."
 
 
+class TaskCompleted(BadGrant):
+    code = "task_completed"
+    public = "The task is completed; nothing is given for it any more."
+
+
 class BadDPoPProof(VerificationError):
     code = "invalid_dpop_proof"
     public = "The DPoP proof was not accepted."

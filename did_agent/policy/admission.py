@@ -48,6 +48,8 @@ def caller_from_token(token: AccessToken) -> VerifiedCaller:
         entitlements=token.entitlements,
         credential_ids=token.credential_ids,
         evidence=token.evidence,
+        groups=token.groups,
+        task=token.task,
     )
 
 

@@ -51,7 +51,7 @@ def combine(mode: PolicyMode, terms: Terms, *, autonomous: bool = True) -> Combi
 
     Raises: EmptyGrant naming the term that left nothing, with both partial answers.
     """
-    applied = _applied(mode, terms)
+    applied = applied_mode(mode, terms)
     limits = dict(terms.limits)
     bar = barred(mode, terms, autonomous=autonomous)
     if bar is not None:
@@ -61,6 +61,15 @@ def combine(mode: PolicyMode, terms: Terms, *, autonomous: bool = True) -> Combi
     else:
         limits |= {name: held for name, held in (("agent", terms.agent), ("user", terms.user)) if held is not None}
     return Combination(mode=applied, granted=_meet(applied, terms, limits), terms=terms)
+
+
+def applied_mode(mode: PolicyMode, terms: Terms) -> PolicyMode:
+    """Return the mode that counts for `terms` at a resource of `mode`."""
+    if terms.user is None:
+        return "agent_only"
+    if mode == "union" and (terms.is_chain or terms.agent is None):
+        return "intersection"
+    return mode
 
 
 def barred(mode: PolicyMode, terms: Terms, *, autonomous: bool) -> str | None:
@@ -102,14 +111,6 @@ def explain(terms: Terms) -> str:
     """Return the partial answers as one sentence."""
     found = answers(terms)
     return f"may the user: {found['user_may']}; may the agent: {found['agent_may']}"
-
-
-def _applied(mode: PolicyMode, terms: Terms) -> PolicyMode:
-    if terms.user is None:
-        return "agent_only"
-    if mode == "union" and (terms.is_chain or terms.agent is None):
-        return "intersection"
-    return mode
 
 
 def _meet(mode: PolicyMode, terms: Terms, limits: Mapping[str, Scopes]) -> Scopes:

@@ -131,11 +131,6 @@ def visible_tools(
     return frozenset(tool for tool in named if tool_scope(tool) in granted)
 
 
-def is_visible(caller: VerifiedCaller, *, resource: str, tool: str) -> bool:
-    """Say whether a list of tools should show `tool` to `caller` where no policy was published."""
-    return tool in visible_tools(caller, resource=resource)
-
-
 def short_did(identifier: str) -> str:
     """Return a DID in the short form people can compare; other identifiers as they are."""
     return f"{identifier[:13]}…{identifier[-4:]}" if identifier.startswith("did:") else identifier

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from did_agent.errors import ActorUnauthorized, DidAgentError, EmptyGrant
 from did_agent.policy.active import NOTHING_LEFT, ActivePolicy, Ruled, Subject, refusals
-from did_agent.policy.combination import PolicyMode, Terms, answers, barred, combine, explain
+from did_agent.policy.combination import PolicyMode, Terms, answers, applied_mode, barred, combine, explain
 from did_agent.policy.facts import Facts
 from did_agent.policy.rules import Question
 
@@ -54,7 +54,7 @@ class Evaluation:
 def evaluate(policy: ActivePolicy, facts: Facts) -> Evaluation:
     """Return what `policy` makes of `facts`; there is always an answer, and it always has its reasons."""
     terms, rule = terms_of(policy, facts), policy.at(facts.resource)
-    mode: PolicyMode = rule.mode if facts.user is not None else "agent_only"
+    mode = applied_mode(rule.mode, terms)
     try:
         policy.require_triggers(subject_of(facts), _actors(facts))
     except ActorUnauthorized as error:

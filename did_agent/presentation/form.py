@@ -22,7 +22,7 @@ from did_agent.keys.jwk import thumbprint
 from did_agent.keys.public import PublicKey
 from did_agent.presentation.model import Expected, SignedPresentation
 from did_agent.proof.data_integrity import verify_proof
-from did_agent.proof.jose import MAX_TOKEN
+from did_agent.proof.jose import MAX_TOKEN, UnverifiedJWS
 from did_agent.proof.jwt import SKEW, JWTProfile, VerifiedJWT, verify_jwt
 
 PRESENTATION_TYPE: Final = ["VerifiablePresentation"]
@@ -44,11 +44,16 @@ _JSON_MEMBERS: Final = frozenset({"@context", "type", "holder", "proof"})
 _JWT_MEMBERS: Final = frozenset({"@context", "type", "holder", "iss", "aud", "iat", "exp", "jti"})
 
 
-def read_presentation(raw: str | bytes | Mapping[str, object], expected: Expected) -> SignedPresentation:
+Raw = str | bytes | UnverifiedJWS | Mapping[str, object]  # a text, one whose parts were read, or a document
+
+
+def read_presentation(raw: Raw, expected: Expected) -> SignedPresentation:
     """Return what a presentation's key signed, whichever form it has.
 
     Raises: BadPresentation, WrongAudience, WrongChallenge and what strict JSON, `verify_proof` and `verify_jwt` raise.
     """
+    if isinstance(raw, UnverifiedJWS):
+        return _read_jwt(raw, expected)
     if isinstance(raw, (str, bytes)) and raw.lstrip()[:1] not in {"{", b"{"}:
         return _read_jwt(raw if isinstance(raw, str) else raw.decode("latin-1"), expected)
     return _read_json(
@@ -83,7 +88,7 @@ def _read_json(document: dict[str, object], expected: Expected) -> SignedPresent
     )
 
 
-def _read_jwt(token: str, expected: Expected) -> SignedPresentation:
+def _read_jwt(token: str | UnverifiedJWS, expected: Expected) -> SignedPresentation:
     verified = verify_jwt(
         token,
         VP_JWT,

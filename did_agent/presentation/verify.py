@@ -25,7 +25,7 @@ from did_agent.errors import (
     WrongChallenge,
     WrongKey,
 )
-from did_agent.presentation.form import read_presentation
+from did_agent.presentation.form import Raw, read_presentation
 from did_agent.presentation.model import Asked, Expected, SignedPresentation, VerifiedPresentation
 
 MAX_DECLARED: Final = 600  # seconds that a holder may declare a presentation valid
@@ -33,7 +33,7 @@ MAX_JTI_LIFETIME: Final = 60  # seconds of a vp+jwt where no challenge of ours i
 FUTURE_SKEW: Final = timedelta(seconds=60)  # how far the holder's clock may be ahead of ours
 
 
-def ask(raw: str | bytes | Mapping[str, object], expected: Expected, *, known: KnownCredentials | None = None) -> Asked:
+def ask(raw: Raw, expected: Expected, *, known: KnownCredentials | None = None) -> Asked:
     """Return the presentation as far as it can be believed offline; nothing is fetched.
 
     `known` spares verifying a credential's signature twice; a presentation's own proof is never remembered.
@@ -47,7 +47,7 @@ def ask(raw: str | bytes | Mapping[str, object], expected: Expected, *, known: K
         raise WrongKey("a holder or delegator is named by a DID whose document is not at hand") from error
 
 
-def _ask(raw: str | bytes | Mapping[str, object], expected: Expected, known: KnownCredentials | None) -> Asked:
+def _ask(raw: Raw, expected: Expected, known: KnownCredentials | None) -> Asked:
     signed = read_presentation(raw, expected)
     for check in OFFLINE_CHECKS:
         check(signed, expected)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, cast, get_args
 
 from did_agent.clock import numeric_date
 from did_agent.credential.capability import Capability, parse_granted_detail, to_granted_detail
+from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.strict_json import parse_json
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadConstraint, BadCredential, BadJOSE, NotBound
 from did_agent.keys.public import SigningKey
@@ -16,11 +19,14 @@ from did_agent.proof.jwt import FindKey, VerifiedJWT, sign_jwt, verify_jwt
 from did_agent.tokens.actor import MAX_ACTORS, act_claim, parse_act
 from did_agent.tokens.confirmation import Confirmation, parse_confirmation
 from did_agent.tokens.profiles import ACCESS_TOKEN
+from did_agent.tokens.task import is_task_id
 
 SubjectProfile = Literal["user", "ai_agent", "service"]
 
 MAX_DETAILS: Final = 64  # entries of authorization_details
 MAX_CREDENTIALS: Final = 16  # credential ids a token may name
+MAX_REMEMBERED: Final = 512  # lists of details that are remembered as read: an agent's next token says the same
+MAX_GROUPS: Final = 256  # groups a token may name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,8 @@ class AccessToken:
     evidence_uri: str | None = None
     credential_ids: tuple[str, ...] = ()
     confirmation: Confirmation | None = None  # the key its presenter must prove; None for a bearer
+    groups: frozenset[str] = frozenset()  # of the user, as far as policy speaks of them (RFC 9068, 2.2.3.1)
+    task: str | None = None  # id of what it was given for
 
 
 def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str:
@@ -72,6 +80,10 @@ def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str
         claims["vc"] = {"ids": list(token.credential_ids)}
     if token.confirmation is not None:
         claims["cnf"] = token.confirmation.claim()
+    if token.groups:
+        claims["groups"] = sorted(token.groups)
+    if token.task is not None:
+        claims["task"] = token.task
     return sign_jwt(claims, typ="at+jwt", key=key, kid=kid)
 
 
@@ -135,6 +147,8 @@ def _read(verified: VerifiedJWT, audience: str, confirmation: Confirmation | Non
         evidence_uri=uri,
         credential_ids=_credential_ids(claims.get("vc")),
         confirmation=confirmation,
+        groups=_groups(claims.get("groups"), profile),
+        task=_task(claims.get("task")),
     )
 
 
@@ -153,10 +167,17 @@ def _strings(value: object, name: str) -> tuple[str, ...]:
 def _capabilities(value: object, audience: str) -> tuple[Capability, ...]:
     if not isinstance(value, list) or len(value) > MAX_DETAILS:
         raise BadJOSE("authorization_details is not a short list")
-    capabilities = tuple(parse_granted_detail(item) for item in value)
+    capabilities = _granted(canonicalize(value)) if value else ()
     if any(capability.resources != (audience,) for capability in capabilities):
         raise BadJOSE("authorization_details name another resource")
     return capabilities
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _granted(details: bytes) -> tuple[Capability, ...]:
+    # Asked only once the signature held, so that no stranger decides what is remembered.
+    listed = parse_json(details)
+    return tuple(parse_granted_detail(item) for item in listed) if isinstance(listed, list) else ()
 
 
 def _credential_ids(value: object) -> tuple[str, ...]:
@@ -166,6 +187,19 @@ def _credential_ids(value: object) -> tuple[str, ...]:
     if len(ids) > MAX_CREDENTIALS:
         raise BadJOSE("too many credential ids")
     return ids
+
+
+def _groups(value: object, profile: str) -> frozenset[str]:
+    groups = () if value is None else _strings(value, "groups")
+    if len(groups) > MAX_GROUPS or (groups and profile != "user"):
+        raise BadJOSE("groups are not a short list, or not of a user")
+    return frozenset(groups)
+
+
+def _task(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and is_task_id(value)):
+        raise BadJOSE("task is no id of a task")
+    return value
 
 
 def _evidence(value: object) -> tuple[str | None, str | None]:

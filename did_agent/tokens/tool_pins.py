@@ -6,6 +6,7 @@ definition counts only as it was when somebody read it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,8 +18,9 @@ from did_agent.did.key import did_key, verification_method
 from did_agent.did.resolve import method_key
 from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.strict_json import parse_object
 from did_agent.encoding.timestamp import from_numeric_date
-from did_agent.errors import BadJOSE, InvalidParameter, UntrustedIssuer, WrongIssuer, WrongType
+from did_agent.errors import BadJOSE, InvalidParameter, Malformed, UntrustedIssuer, WrongIssuer, WrongType
 from did_agent.keys.public import SigningKey
 from did_agent.proof.jose import verify_signature
 from did_agent.proof.jwt import VerifiedJWT, sign_jwt, unverified_jws
@@ -119,7 +121,9 @@ def verify_pins(text: str, *, operators: frozenset[str]) -> ToolPins:
 
 
 def _pin_to_json(pin: Pin) -> dict[str, object]:
-    return {"definition": dict(pin.definition), "reads": pin.reads, "by": pin.by, "at": numeric_date(pin.at)}
+    # As text: the canonical form of the claims writes 1e20 as an integer, which strict readers refuse.
+    text = json.dumps(pin.definition, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    return {"definition": text, "reads": pin.reads, "by": pin.by, "at": numeric_date(pin.at)}
 
 
 def _server(value: object) -> tuple[str, Mapping[str, Pin]]:
@@ -135,12 +139,14 @@ def _pin(members: Mapping[str, object]) -> Pin:
     reads = members.get("reads")
     if not isinstance(reads, bool):
         raise BadJOSE("reads is neither true nor false")
+    texts = VerifiedJWT(header={}, claims=members)
     try:
-        definition = definition_of(_object(members.get("definition")))
-    except InvalidParameter as error:
-        raise BadJOSE("a pinned tool has no name") from error
-    by = VerifiedJWT(header={}, claims=members).text("by")
-    return Pin(definition=definition, reads=reads, by=by, at=_moment(members.get("at")))
+        definition = definition_of(parse_object(texts.text("definition")))
+        return Pin(definition=definition, reads=reads, by=texts.text("by"), at=_moment(members.get("at")))
+    except BadJOSE:
+        raise
+    except Malformed as error:
+        raise BadJOSE(f"the definition of a pinned tool cannot be read: {error.code}") from error
 
 
 def _object(value: object) -> Mapping[str, object]:

@@ -172,6 +172,25 @@ async def test_guards_that_start_at_once_make_the_tables_once(tmp_path: Path) ->
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+@NO_POSTGRES
+@pytest.mark.req("FCL")
+async def test_a_database_that_was_away_is_found_again(tmp_path: Path) -> None:
+    import psycopg
+
+    counter, name = open_limits(str(POSTGRES), default=tmp_path / "guard.db"), fresh()
+    assert all(await asyncio.gather(*(allowed(counter, calls(name, 9)) for _ in range(4))))
+    async with await psycopg.AsyncConnection.connect(str(POSTGRES).replace("+psycopg", ""), autocommit=True) as admin:
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE '%did_agent_spend%' AND pid <> pg_backend_pid()"
+        )
+    with pytest.raises(StoreUnavailable):
+        await counter.spend((calls(name, 9),), NOW, fresh())
+    # The other connections that broke with it are not tried one after the other.
+    assert await allowed(counter, calls(name, 9))
+    await counter.close()
+
+
 async def test_a_window_begins_with_the_first_use_and_no_clock_begins_it_twice(counter: Any) -> None:
     name, window = fresh(), 10 * SECOND
     limit = calls(name, 2, window)

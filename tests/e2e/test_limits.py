@@ -20,10 +20,13 @@ import pytest
 from processes import Up
 
 from did_agent.agent import Agent
+from tests.fakes import valkey
 
 CALLS, CAP, GUARDS = 200, 100, 3
 POSTGRES = os.environ.get("DID_AGENT_TEST_POSTGRES")
 NO_POSTGRES = pytest.mark.skipif(POSTGRES is None, reason="no PostgreSQL: run the tests through tests/with_postgres.py")
+
+NO_VALKEY = pytest.mark.skipif(valkey.is_missing(), reason=valkey.REASON)
 
 # A tiny server behind `protect`, as its author would write it.
 SERVER = textwrap.dedent(
@@ -73,8 +76,21 @@ def guards(up: Up, folder: Path, url: str) -> Iterator[list[str]]:
             process.wait(timeout=20)
 
 
+@contextmanager
+def shared(store: str, folder: Path) -> Iterator[str | None]:
+    """Yield the URL of what the guards count in; None for the file they share."""
+    if store == "valkey":
+        with valkey.running(folder, *valkey.DURABLE) as url:
+            yield url
+    else:
+        yield POSTGRES if store == "postgresql" else None
+
+
 @pytest.mark.req("LIM-03", "DEL-04")
-@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgresql", marks=NO_POSTGRES)])
+@pytest.mark.parametrize(
+    "store",
+    ["sqlite", pytest.param("postgresql", marks=NO_POSTGRES), pytest.param("valkey", marks=NO_VALKEY)],
+)
 def test_of_200_calls_at_three_guards_exactly_the_cap_is_let_through(up: Up, tmp_path: Path, store: str) -> None:
     names = f"spender-{store}", f"child-{store}"
     for name in names:
@@ -83,7 +99,7 @@ def test_of_200_calls_at_three_guards_exactly_the_cap_is_let_through(up: Up, tmp
     up.run("cred", "issue", names[0], *options)
     agent, child = (Agent.load(name, path=up.data / "wallet") for name in names)
     child.add_credential(agent.delegate(child.did, resource=up.resource, tools={"create_order": {}}))
-    with guards(up, tmp_path / "guards", POSTGRES if store == "postgresql" else None) as places:
+    with shared(store, tmp_path) as url, guards(up, tmp_path / "guards", url) as places:
         began = time.perf_counter()
         results = asyncio.run(_call_all(up, places, agent, child))
         took = time.perf_counter() - began

@@ -22,16 +22,19 @@ from did_agent.adapters.trust import FILE
 from did_agent.cli.deployment import Deployment, Urls, initialise
 from did_agent.client.bridge import BridgeClient
 from did_agent.client.errors import ServerRefused
+from did_agent.client.issuer import IssuerClient
 from did_agent.clock import system_clock
 from did_agent.credential.capability import parse_capability
 from did_agent.credential.issuance import attenuate
 from did_agent.did.key import did_key
+from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.presentation.present import present, present_jwt
 from tests.fakes.guard_replica import PARTY, GuardReplica, Process
 from tests.fakes.replica import free_port
 
 RESOURCE = "http://127.0.0.1:9/mcp"  # what the guards are called, wherever they listen
+PARTY_NAME = "urban-bites"
 LEVELS = (1, 4, 12, 32)
 PUSH_SECONDS = 2.0  # after which nobody is admitted where the feed is heard
 PULL_SECONDS = 3  # s a status list is believed by the guard that hears no feed
@@ -82,18 +85,22 @@ class Stage:
     guards: list[GuardReplica]  # they hear the feed
     pulling: GuardReplica  # it hears no feed
     log: Log = field(default_factory=Log)
+    issuer: IssuerClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.issuer = self.operator.issuer  # one, so that its token is fetched once
 
     async def enrol(self, member: Member, name: str) -> str:
-        made = await self.operator.issuer.create_agent(name=name, sponsor="Operations")
+        made = await self.issuer.create_agent(name=name, sponsor="Operations")
         challenge = made["enrolment"]["challenge"]
         issuer = self.operator.urls.issuer_url
         proof = present([], key=member.key, audience=issuer, challenge=challenge, now=system_clock())
-        await self.operator.issuer.enrol(made["agent_id"], proof)
+        await self.issuer.enrol(made["agent_id"], proof)
         return str(made["agent_id"])
 
     async def grant(self, agent_id: str) -> dict[str, Any]:
         capability = {"resource": [RESOURCE], "tools": {"list_menu": {}}}
-        answer = await self.operator.issuer.issue_credential(agent_id, capabilities=[capability], max_depth=3)
+        answer = await self.issuer.issue_credential(agent_id, capabilities=[capability], max_depth=3)
         document: dict[str, Any] = answer["credential"]
         return document
 
@@ -158,9 +165,12 @@ def guard(
     folder: Path, parties: Path, name: str, *, bridge: str | None = None, status: int | None = None
 ) -> GuardReplica:
     own = folder / name
-    own.mkdir()
+    (own / "keys").mkdir(parents=True, mode=0o700)
     shutil.copy(parties / FILE, own)
+    # One party in several processes: the bridge gives its policy to parties it knows.
+    shutil.copy(parties / "keys" / f"{PARTY_NAME}.jwk", own / "keys")
     found = GuardReplica({"resource": RESOURCE, "bridge": bridge, "data": str(own)})
+    found.process.environment["DID_AGENT_GUARD_NAME"] = PARTY_NAME
     if status is not None:
         found.process.environment["DID_AGENT_STATUS_MAX_AGE"] = str(status)
     return found
@@ -170,12 +180,13 @@ async def grown(at: Stage) -> list[Member]:
     """Return 49 agents: each level holds what the one above handed on, by its own signature."""
     levels = [[Member() for _ in range(count)] for count in LEVELS]
     everyone = [member for level in levels for member in level]
-    ids = [await at.enrol(member, f"agent-{number}") for number, member in enumerate(everyone)]
-    everyone[0].chain = [await at.grant(ids[0])]
+    everyone[0].chain = [await at.grant(await at.enrol(everyone[0], "root"))]
     for above, below in zip(levels, levels[1:], strict=False):
         for number, member in enumerate(below):
             member.chain = handed_on(above[number % len(above)], member)
-    for member in everyone[::2]:
+    for number, member in enumerate(everyone[::2]):  # only who wants tokens must be known to anybody
+        if number:
+            await at.enrol(member, f"agent-{number}")
         member.token = await at.token(member)
     return everyone
 
@@ -184,7 +195,7 @@ def handed_on(giver: Member, taker: Member) -> list[dict[str, Any]]:
     now = system_clock()
     parent: Mapping[str, Any] = giver.chain[0]
     capabilities = [parse_capability(entry) for entry in parent["credentialSubject"]["capability"]]
-    end = now + timedelta(minutes=10)
+    end = min(now + timedelta(minutes=10), parse_timestamp(parent["validUntil"]))
     child = attenuate(parent, key=giver.key, subject=taker.did, capabilities=capabilities, valid_until=end, now=now)
     return [child, *giver.chain]
 
@@ -207,7 +218,7 @@ async def test_all_49_agents_stop_when_the_root_is_revoked_and_stay_stopped(
             assert len(at.log.callers(pushed, since=0) & at.log.callers(pulled, since=0)) == len(tree) + 1
 
             revoked = time.monotonic()
-            done = await at.operator.issuer.revoke_credential(tree[0].chain[0]["id"], reason="test")
+            done = await at.issuer.revoke_credential(tree[0].chain[0]["id"], reason="test")
             assert done["propagated"]
             await asyncio.sleep(PULL_SECONDS + 2.5)
             push = max(at.log.last_accepted(tree, pushed) - revoked, 0)

@@ -27,6 +27,8 @@ from verifier.doors.token import TokenDoor
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.caller import current_caller
 from verifier.mcp.guard import Guard
+from verifier.policies import NoPolicies
+from verifier.ports import PolicySource
 from verifier.service import Verifier
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -50,6 +52,7 @@ class World:
     callers: list[Any] = field(default_factory=list)
     session: str | None = None
     now: datetime = NOW
+    policies: PolicySource = field(default_factory=NoPolicies)
 
     async def find(self, kid: object) -> PublicKey:
         if kid != thumbprint(BRIDGE_KEY.public):
@@ -104,6 +107,7 @@ class World:
                 PresentationDoor(resource=RESOURCE, trusted=trusted, statuses=self),
             ),
             revocations=self,
+            policies=self.policies,
             audit=self,
             clock=lambda: self.now,
             replay=self,

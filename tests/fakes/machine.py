@@ -32,8 +32,10 @@ def granted(
     resource: str = SERVER,
     identifier: str | None = None,
     max_depth: int = 2,
+    limits: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a root credential that `issuer` signed when it began."""
+    capability: dict[str, Any] = {"resource": [resource], "tools": {tool: {} for tool in tools}}
     begins = start or system_clock()
     unsigned = build_capability_credential(
         id=identifier or new_id(),
@@ -41,7 +43,7 @@ def granted(
         subject=subject,
         valid_from=begins,
         valid_until=begins + TEN_MINUTES,
-        capabilities=[parse_bare_capability({"resource": [resource], "tools": {tool: {} for tool in tools}})],
+        capabilities=[parse_bare_capability(capability if limits is None else {**capability, "limits": limits})],
         max_depth=max_depth,
     )
     return issue(unsigned, issuer, now=begins)

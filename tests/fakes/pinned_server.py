@@ -55,7 +55,7 @@ class PinnedServer:
         self.put("tell", "Tell.", tell)
         self.app = self.server.streamable_http_app(json_response=json_response, transport_security=_any_host())
         verifier = self.world.verifier()
-        pins = PinsFile(folder / FILE, operators=[OPERATOR], resource=RESOURCE, is_required=is_required)
+        pins = PinsFile(folder / FILE, operators=[OPERATOR], resource=RESOURCE, is_required=is_required, look_every=0)
         self.pinned = PinnedTools(
             pins=pins,
             known=KnownTools(max_age=MAX_AGE),

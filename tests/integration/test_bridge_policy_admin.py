@@ -12,7 +12,7 @@ from did_agent.did.key import did_key
 from did_agent.errors import BadSignature, Expired, Replayed, WrongAudience, WrongType
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.keys.jwk import parse_public_jwk
-from did_agent.policy.document import parse_policy
+from did_agent.policy.document import PolicyDocument, parse_policy
 from did_agent.tokens.access_token import verify_access_token
 from did_agent.tokens.client_assertion import make_client_assertion
 from did_agent.tokens.policy_bundle import verify_bundle
@@ -78,6 +78,7 @@ async def test_what_is_not_sound_is_not_published(w: World) -> None:
 
 @pytest.mark.req("WEB-04")
 async def test_policy_is_for_operators_alone(w: World) -> None:
+    await publish(w, {})
     agent = w.agent("orders", "list_menu")
     token = (await w.client_credentials(agent.key, resource=RESOURCE)).json()["access_token"]
     body = {"policy": {}}
@@ -189,6 +190,15 @@ async def fetch(w: World, **headers: str) -> httpx2.Response:
     return await w.http.get("/policy/bundle", headers={**await w.admin_headers(), **headers})
 
 
+async def test_that_nothing_was_published_is_no_secret(w: World) -> None:
+    answer = await w.http.get("/policy/bundle")
+    assert answer.status_code == 200
+    found = verify_bundle(answer.text, find_key=await key_of(w), expected_issuer=w.url, known_version=0, now=w.clock())
+    assert (found.version, parse_policy(found.policy)) == (0, PolicyDocument())
+    await publish(w, {})
+    assert (await w.http.get("/policy/bundle")).status_code == 401
+
+
 async def test_a_bundle_carries_the_policy_under_the_bridges_signature(w: World) -> None:
     policy = {"roles": staff("list_menu"), "rules": PERMIT}
     published = await publish(w, policy)
@@ -234,6 +244,7 @@ async def test_a_bundle_ends_is_never_taken_for_something_else_and_never_goes_ba
 
 
 async def test_verifiers_and_resource_servers_fetch_the_bundle_by_their_own_proof(w: World) -> None:
+    await publish(w, {})
     server = basic("tools", await register(w, "tools", redirect_uris=[], resources=[RESOURCE]))
     assert (await w.http.get("/policy/bundle", headers=server)).status_code == 200
     assertion = make_client_assertion(w.colleague, audience=w.url, now=w.clock())

@@ -35,6 +35,7 @@ from did_agent.policy.decide import Call, decide
 from did_agent.presentation.present import present_jwt
 from tests.fakes.guard_world import BRIDGE, BRIDGE_KEY, ISSUER, ISSUER_KEY, NOW, RESOURCE, World
 from verifier.http import bearer_alone
+from verifier.model import Admission
 from verifier.service import Verifier
 
 CASES = 20_000 if os.environ.get("DID_AGENT_NIGHTLY") else 1_000
@@ -78,9 +79,7 @@ def test_the_caller_and_every_decision_are_the_same_in_both_forms(block: int) ->
         if case.user is None:
             assert through == shown, number
         else:
-            # Who the person is and what they may is the bridge's to say; a presentation speaks of neither.
-            says = {"principal": through.principal, "entitlements": through.entitlements, "scopes": through.scopes}
-            assert through == replace(shown, **says), number
+            assert through == entitled(shown, through), number
             assert (through.principal.id, through.principal.kind) == (shown.principal.id, shown.principal.kind)
         for call in calls_of(random, shown):
             seen[compare(shown, through, call, f"{number}: {call}")] += 1
@@ -97,13 +96,21 @@ def compare(shown: VerifiedCaller, through: VerifiedCaller, call: Call, case: st
             assert first == second, case
         else:
             assert not first.allowed, case  # nobody said what the person may
-            entitled = replace(
-                shown, principal=through.principal, entitlements=through.entitlements, scopes=through.scopes
-            )
-            assert decide(entitled, call, limits_are_counted=counted) == second, case
+            assert decide(entitled(shown, through), call, limits_are_counted=counted) == second, case
     if shown.principal != through.principal:
         return "for the user alone" if second.allowed else "refused"
     return "allowed" if second.allowed else "refused"
+
+
+def entitled(shown: VerifiedCaller, through: VerifiedCaller) -> VerifiedCaller:
+    """Return who presents, with what is the bridge's to say: who the person is, and what they may."""
+    return replace(
+        shown,
+        principal=through.principal,
+        entitlements=through.entitlements,
+        scopes=through.scopes,
+        groups=through.groups,
+    )
 
 
 def allows(caller: VerifiedCaller, call: Call) -> bool:
@@ -111,7 +118,8 @@ def allows(caller: VerifiedCaller, call: Call) -> bool:
 
 
 def enter(verifier: Verifier, credential: str) -> VerifiedCaller:
-    return finished(verifier.admit(bearer_alone(credential))).caller
+    admission: Admission = finished(verifier.admit(bearer_alone(credential)))
+    return admission.caller
 
 
 def finished(work: Coroutine[Any, Any, Any]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from mcp import MCPError
 
 from did_agent.adapters.tool_pins import FILE, load_listing, load_pins
+from did_agent.errors import PeerUnavailable
 from did_agent.policy import tool_review
 from tests.fakes.guard_world import NOW, RESOURCE
 from tests.fakes.pinned_server import GREET, OPERATOR, POISON, PinnedServer, tell
@@ -251,3 +254,22 @@ async def test_only_the_operator_says_which_tools_only_read(server: PinnedServer
     assert server.pinned.is_read_only("tell")
     assert not server.pinned.is_read_only("greet")
     assert not server.pinned.is_read_only("nobody")
+
+
+@pytest.mark.req("LLM-06")
+async def test_a_silent_server_is_not_asked_once_for_each_who_waits(server: PinnedServer) -> None:
+    asked = 0
+
+    async def silent() -> Sequence[Mapping[str, object]]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        raise PeerUnavailable("silent")
+
+    async with server.running():
+        await server.approve()
+    waiting = [server.pinned.ensure_known("greet", silent, NOW) for _ in range(5)]
+    await asyncio.gather(*waiting)
+    assert asked == 1
+    await server.pinned.ensure_known("greet", silent, NOW)
+    assert asked == 2

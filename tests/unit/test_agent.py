@@ -13,7 +13,6 @@ import pytest
 import did_agent
 from did_agent.agent import Agent
 from did_agent.clock import system_clock
-from did_agent.credential.capability import parse_bare_capability
 from did_agent.credential.chain import verify_chain
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
@@ -228,8 +227,7 @@ def test_more_than_the_agent_has_cannot_be_handed_on(alice: Agent, bob: Agent) -
 @pytest.mark.req("DEL-04", "DEL-05")
 def test_a_child_has_the_limits_of_its_parent_and_can_only_have_less(alice: Agent, bob: Agent) -> None:
     limits = {"maxCalls": 9, "maxAmount": "50.00", "currency": "EUR"}
-    held = parse_bare_capability({"resource": [SERVER], "tools": {"list_menu": {}}, "limits": limits})
-    alice.add_credential(grant(alice.did, capabilities=[held]))
+    alice.add_credential(grant(alice.did, limits=limits))
     for asked, expected in ((None, limits), ({"maxCalls": 2}, {**limits, "maxCalls": 2})):
         child = alice.delegate(bob.did, resource=SERVER, tools={"list_menu": {}}, limits=asked)[0]
         assert child["credentialSubject"]["capability"][0]["limits"] == expected

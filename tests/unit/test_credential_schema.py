@@ -6,13 +6,15 @@ import json
 import sys
 from typing import Any
 
+import jsonschema
 import pytest
 
-from did_agent.credential.published_schema import CAPABILITY_SCHEMA, published_bytes
+from did_agent.credential.limits import parse_limits
+from did_agent.credential.published_schema import CAPABILITY_SCHEMA, published_bytes, published_schemas
 from did_agent.credential.schema import MAX_SCHEMAS, SchemaOutcome, schema_urls, validate
 from did_agent.encoding.digest import digest_multibase
 from did_agent.encoding.jcs import canonicalize
-from did_agent.errors import SchemaIndeterminate, SchemaViolated
+from did_agent.errors import BadCredential, SchemaIndeterminate, SchemaViolated
 from tests.fakes.credentials import root_document
 from tests.fakes.schemas import CREDENTIAL_URL, DIALECTS, URL, credential, outcome, schema, schema_credential, sri
 
@@ -238,3 +240,31 @@ def test_the_library_is_loaded_when_a_schema_is_met() -> None:
     code = "import sys; from did_agent.credential import schema; list(schema.validate({}, {})); print('jsonschema' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+LIMITS: list[tuple[dict[str, Any], bool]] = [
+    ({"maxCalls": 5}, True),
+    ({"maxCalls": 5, "windowSeconds": 60, "maxRate": 60_000, "singleUse": True}, True),
+    ({"maxAmount": "999999999999999.999999999", "currency": "EUR"}, True),
+    ({}, False),
+    ({"windowSeconds": 60}, False),
+    ({"singleUse": False}, False),
+    ({"maxRate": 0}, False),
+    ({"maxRate": 60_001}, False),
+    ({"maxAmount": "1000000000000000", "currency": "EUR"}, False),
+    ({"maxAmount": "1"}, False),
+    ({"maxCalls": 5, "maxWords": 1}, False),
+]
+
+
+@pytest.mark.parametrize(("limits", "is_valid"), LIMITS)
+def test_the_published_schema_takes_the_limits_that_the_parser_takes(limits: dict[str, Any], is_valid: bool) -> None:
+    definitions = published_schemas()[CAPABILITY_SCHEMA]["$defs"]
+    validator = jsonschema.Draft202012Validator({"$ref": "#/$defs/limits", "$defs": definitions})
+    assert validator.is_valid(limits) is is_valid
+    try:
+        parse_limits(limits)
+    except BadCredential:
+        assert not is_valid
+    else:
+        assert is_valid

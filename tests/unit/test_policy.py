@@ -15,7 +15,7 @@ from did_agent.errors import EmptyGrant
 from did_agent.policy.admission import caller_from_token
 from did_agent.policy.caller import DID_NAMESPACE, Principal, VerifiedCaller
 from did_agent.policy.combination import grant
-from did_agent.policy.decide import Call, decide, is_visible
+from did_agent.policy.decide import Call, decide, visible_tools
 from did_agent.tokens.access_token import AccessToken
 
 RESOURCE = "https://mcp.example/mcp"
@@ -102,10 +102,10 @@ def test_earlier_actors_decide_nothing() -> None:
 
 def test_what_is_listed_is_what_could_be_allowed() -> None:
     one = caller()
-    assert is_visible(one, resource=RESOURCE, tool="create_order")
-    assert not is_visible(one, resource=RESOURCE, tool="delete_order")
-    assert not is_visible(caller(entitlements=frozenset()), resource=RESOURCE, tool="create_order")
-    assert not is_visible(caller(scopes=frozenset()), resource=RESOURCE, tool="create_order")
+    assert visible_tools(one, resource=RESOURCE) == {"create_order"}
+    assert not visible_tools(one, resource=RESOURCE + "/")
+    assert not visible_tools(caller(entitlements=frozenset()), resource=RESOURCE)
+    assert not visible_tools(caller(scopes=frozenset()), resource=RESOURCE)
 
 
 def test_a_token_of_an_agent_alone_names_it_in_its_own_namespace() -> None:

@@ -54,6 +54,7 @@ ELSEWHERE = {
     errors.BadRedirectURI,
     errors.DetailsRefused,
     errors.NotEvidenced,
+    errors.PolicyStale,
     errors.PolicyUnavailable,
     errors.PolledTooSoon,
     errors.QuotaExceeded,

@@ -12,7 +12,7 @@ import pytest
 from did_agent.adapters.tool_pins import FILE, Listing, load_listing, load_pins, save_listing, save_pins
 from did_agent.cli.visible import oddities, visible
 from did_agent.did.key import did_key, verification_method
-from did_agent.errors import DidAgentError, InvalidParameter, Misconfigured, NotFound, TooDeep
+from did_agent.errors import BadJOSE, DidAgentError, InvalidParameter, Misconfigured, NotFound
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.policy.tool_review import approve, chosen, review, revoke
 from did_agent.proof.jwt import sign_jwt, unverified_jws
@@ -35,7 +35,6 @@ def pinned(*tools: dict[str, Any], version: int = 1, resource: str = SERVER) -> 
 def test_what_is_pinned_is_what_a_model_reads() -> None:
     assert definition_of(GREET) == {name: GREET[name] for name in ("name", "description", "inputSchema")}
     assert digest_of(GREET) == digest_of({**GREET, "icons": [1], "title": None, "_meta": {}})
-    assert digest_of(GREET) == "sha-256:tdPj9G2eRsYVXi9EUQ4zuFvPwZXLcRHbDpyA-Y4yQ0w" or digest_of(GREET)
     with pytest.raises(InvalidParameter):
         definition_of({"description": "nameless"})
 
@@ -54,7 +53,7 @@ def spoiled(*, key: SigningKey = KEY, typ: str = "tool-pins+jwt", **changes: Any
     return sign_jwt(changed, typ=typ, key=key, kid=verification_method(OPERATOR))
 
 
-PIN: dict[str, Any] = {"definition": {"name": "greet"}, "reads": True, "by": OPERATOR, "at": 1}
+PIN: dict[str, Any] = {"definition": '{"name": "greet"}', "reads": True, "by": OPERATOR, "at": 1}
 
 
 def servers(*pins: Any) -> list[Any]:
@@ -80,6 +79,9 @@ def servers(*pins: Any) -> list[Any]:
         ({"servers": servers(PIN, PIN)}, "bad_jose"),
         ({"servers": servers({**PIN, "reads": 1})}, "bad_jose"),
         ({"servers": servers({**PIN, "definition": {}})}, "bad_jose"),
+        ({"servers": servers({**PIN, "definition": "{}"})}, "bad_jose"),
+        ({"servers": servers({**PIN, "definition": '{"name": "a", "name": "b"}'})}, "bad_jose"),
+        ({"servers": servers({**PIN, "definition": '["name"]'})}, "bad_jose"),
         ({"servers": servers({**PIN, "by": ""})}, "bad_jose"),
         ({"servers": servers({**PIN, "at": "now"})}, "bad_jose"),
     ],
@@ -98,7 +100,7 @@ def test_the_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     deep: dict[str, Any] = {}
     for _ in range(40):
         deep = {"items": deep}
-    with pytest.raises((TooDeep, DidAgentError)):
+    with pytest.raises(BadJOSE):
         save_pins(path, pinned({"name": "deep", "inputSchema": deep}), key=KEY)
     assert load_pins(path, operators=[OPERATOR]) == pinned(GREET)
     assert path.stat().st_mode & 0o077 == 0
@@ -117,7 +119,7 @@ def test_a_file_without_pins_is_no_file_of_pins(tmp_path: Path, raw: str) -> Non
 
 
 def of_guard(folder: Path, *, is_required: bool = False, resource: str = SERVER) -> PinsFile:
-    return PinsFile(folder / FILE, operators=[OPERATOR], resource=resource, is_required=is_required)
+    return PinsFile(folder / FILE, operators=[OPERATOR], resource=resource, is_required=is_required, look_every=0)
 
 
 def names(file: PinsFile) -> list[str] | None:
@@ -144,6 +146,14 @@ def test_a_guard_goes_by_the_last_approvals_that_held(tmp_path: Path) -> None:
     assert names(file) == ["greet", "pay"]
     save_pins(path, pinned(version=3), key=KEY)
     assert names(file) == []
+
+
+def test_a_file_is_not_looked_at_many_times_for_one_call(tmp_path: Path) -> None:
+    file = PinsFile(tmp_path / FILE, operators=[OPERATOR], resource=SERVER, is_required=False, look_every=60)
+    assert names(file) is None
+    save_pins(tmp_path / FILE, pinned(GREET), key=KEY)
+    assert names(file) is None
+    assert names(of_guard(tmp_path)) == ["greet"]
 
 
 def test_approvals_of_another_server_are_none_here(tmp_path: Path) -> None:

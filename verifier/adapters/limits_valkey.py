@@ -25,7 +25,6 @@ SECONDS: Final = 3.0  # for an answer, or for a free connection; then the call i
 
 _PREFIX: Final = "{did-agent-limits}"  # one hash slot, so that a script may touch all keys
 _NEVER: Final = -1
-_FIELDS: Final = 9  # arguments of one charge
 
 # Numbers of scripts are exact up to 2**53, so amounts come in two parts: whole units and billionths.
 _SPEND: Final = """
@@ -161,7 +160,7 @@ def _keys(spend_id: str, charges: Sequence[Charge]) -> list[str]:
 
 
 def _fields(charge: Charge) -> list[object]:
-    """Return the `_FIELDS` arguments that tell the scripts of a charge."""
+    """Return the nine arguments that tell the scripts of a charge."""
     is_amount, is_rate = charge.kind == "amount", charge.kind == "rate"
     cap, cost = (divmod(value, BILLION) if is_amount else (value, 0) for value in (charge.cap, charge.cost))
     window = _NEVER if charge.window is None else charge.window

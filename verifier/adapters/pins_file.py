@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from did_agent.errors import DidAgentError
 from did_agent.tokens.tool_pins import Definition, Pin, ToolPins
 
 _log: Final = logging.getLogger("did_agent.pins")
+LOOK_EVERY: Final = 0.05  # s; a call asks several times, and a look costs microseconds
 _NOTHING: Final[Mapping[str, Pin]] = {}
 
 _Mark = tuple[int, int, int]  # what of a file changes when it is replaced
@@ -24,7 +26,16 @@ class PinsFile:
     are none yet, nothing counts as approved.  A deleted file is no approval of everything.
     """
 
-    def __init__(self, path: Path, *, operators: Iterable[str], resource: str, is_required: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        operators: Iterable[str],
+        resource: str,
+        is_required: bool,
+        look_every: float = LOOK_EVERY,
+    ) -> None:
+        self._look_every, self._look_at = look_every, 0.0
         self._path, self._operators, self._resource = path, frozenset(operators), resource
         self._without = _NOTHING if is_required else None  # what no word about our tools means
         self._mark: _Mark | None = None
@@ -33,10 +44,13 @@ class PinsFile:
 
     def approved(self) -> Mapping[str, Pin] | None:
         """Return the approved tools by name; None where nothing is pinned."""
-        mark = self._look()
-        if mark != self._mark:
-            self._mark = mark
-            self._read()
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + self._look_every
+            mark = self._look()
+            if mark != self._mark:
+                self._mark = mark
+                self._read()
         return self._approved
 
     def _look(self) -> _Mark | None:

@@ -1,7 +1,7 @@
 """The bridge's policy, pulled as signed bundles: never older than what is known, and believed no longer than they say.
 
-The last good bundle lies in the guard's data folder, so that a restart while the bridge is away neither opens nor closes
-the guard before the bundle itself ends (FCL).
+The last good bundle lies in the guard's data folder, so that a restart while the bridge is away neither opens nor
+closes the guard before the bundle itself ends (FCL).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import httpx2
 from did_agent.adapters.http import peer_client
 from did_agent.adapters.keystore import write_private
 from did_agent.clock import Clock
+from did_agent.did.key import did_key
 from did_agent.encoding.strict_json import parse_object
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import (
@@ -74,6 +75,7 @@ class BridgePolicy:
     ) -> None:
         self._bridge, self._keys, self._language, self._clock = bridge, keys, language, clock
         self._key, self._client_id, self._file, self._refresh = key, client_id, file, refresh
+        self._name = client_id or did_key(key.public)
         self._kept: _Kept | None = None
         self._refused: str | None = None  # why nothing may be decided, although the bridge answers
         self._known = 0  # the newest version we have seen
@@ -127,9 +129,11 @@ class BridgePolicy:
             if response.status_code == httpx2.codes.NOT_MODIFIED:
                 return
             if response.status_code == httpx2.codes.FORBIDDEN:
-                self._refuse("the bridge does not give its policy to this guard: make it a party or a resource server")
+                self._refuse(
+                    f"the bridge does not give its policy to {self._name}: make it a party or a resource server"
+                )
             if response.status_code != httpx2.codes.OK:
-                raise PeerUnavailable(f"{PATH} answered {response.status_code}")
+                raise PeerUnavailable(f"{PATH} answered {response.status_code} to {self._name}")
             text = await _text(response)
             etag = response.headers.get("etag")
         key = await self._keys.find(parse_compact(text, max_bytes=POLICY_BUNDLE.max_bytes).header.get("kid"))

@@ -16,6 +16,7 @@ from did_agent.did.resolve import method_key
 from did_agent.errors import BadDPoPProof, Expired, NotBound, Replayed, Revoked, Suspended
 from did_agent.keys.jwk import thumbprint
 from did_agent.policy.admission import caller_from_presentation
+from did_agent.presentation.form import Raw
 from did_agent.presentation.model import Asked, Expected, VerifiedPresentation
 from did_agent.presentation.verify import ask, is_recent, judge
 from did_agent.proof.jose import UnverifiedJWS
@@ -64,10 +65,10 @@ class PresentationDoor:
             return await self._admit_proven(shown, jws, now)
         if self.mode == "dpop":
             raise NotBound("presentations are taken beside a proof of their holder's key alone")
-        presentation = await self.verified(shown.credential, self._expected(now))
+        presentation = await self.verified(jws or shown.credential, self._expected(now))
         return Entry(admission=self._admission(presentation), single_use=(_spent(presentation, Replayed),))
 
-    async def verified(self, raw: str | bytes, expected: Expected) -> VerifiedPresentation:
+    async def verified(self, raw: Raw, expected: Expected) -> VerifiedPresentation:
         """Return a presentation that stands, with the status of every credential behind it.
 
         Raises: Malformed, VerificationError, Unavailable.
@@ -139,8 +140,13 @@ class PresentationDoor:
         )
 
     def _admission(self, presentation: VerifiedPresentation) -> Admission:
+        memo = {} if presentation.chain is None else presentation.chain.memo
+        caller = memo.get(self.resource)
+        if caller is None:
+            # The same chain is the same caller, of whom deciding remembers what it worked out.
+            caller = memo[self.resource] = caller_from_presentation(presentation, resource=self.resource)
         return Admission(
-            caller=caller_from_presentation(presentation, resource=self.resource),
+            caller=caller,
             form="vp",
             token_id=None,
             valid_until=presentation.valid_until,

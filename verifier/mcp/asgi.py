@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from did_agent.encoding.strict_json import MAX_BODY
-from did_agent.errors import InvalidParameter, TooLarge
+from did_agent.errors import InvalidParameter, PeerUnavailable, TooLarge
 from verifier.mcp.answers import Answer
 from verifier.mcp.operation import PARAMETER
 
@@ -110,10 +110,10 @@ class Rewriting:
     async def __call__(self, message: Message) -> None:
         """Take one ASGI message.
 
-        Raises: TooLarge.
+        Raises: TooLarge, PeerUnavailable for an answer that is encoded.
         """
         if message["type"] == "http.response.start":
-            self._start = message
+            self._start = {**message, "headers": readable(message.get("headers", []))}
             return
         self._body += message.get("body", b"")
         if len(self._body) > MAX_REWRITTEN:
@@ -125,6 +125,17 @@ class Rewriting:
         headers.append((b"content-length", str(len(rewritten)).encode()))
         await self._send({**self._start, "headers": headers})
         await self._send({"type": "http.response.body", "body": rewritten})
+
+
+def readable(headers: Any) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer that is read here in UTF-8, so that the client reads it in nothing else.
+
+    Raises: PeerUnavailable for one that is encoded, which nobody asked for.
+    """
+    if any(name.lower() == b"content-encoding" for name, _ in headers):
+        raise PeerUnavailable("an encoded answer, which cannot be looked into")
+    kind = media_type(headers).encode()
+    return [(name, kind) if name.lower() == b"content-type" else (name, value) for name, value in headers]
 
 
 def media_type(headers: Any) -> str:

@@ -46,15 +46,20 @@ class Events:
         return rest
 
 
+def lines_of(text: bytes) -> list[bytes]:
+    """Return the lines of a stream, each with its end."""
+    return _LINE.findall(text)
+
+
 def data_of(event: bytes) -> bytes:
     """Return the data of an event; empty when it has none."""
-    lines = (line.rstrip(b"\r\n") for line in _LINE.findall(event) if line.startswith(b"data:"))
+    lines = (line.rstrip(b"\r\n") for line in lines_of(event) if line.startswith(b"data:"))
     return b"\n".join(line[6:] if line[5:6] == b" " else line[5:] for line in lines)
 
 
 def with_data(event: bytes, data: bytes) -> bytes:
     """Return an event with other data, and all its other lines."""
-    lines = _LINE.findall(event)
+    lines = lines_of(event)
     first = next(index for index, line in enumerate(lines) if line.startswith(b"data:"))
     end = lines[first][len(lines[first].rstrip(b"\r\n")) :] or b"\n"
     spoken = b"".join(b"data: " + line + end for line in data.split(b"\n"))

@@ -19,6 +19,7 @@ from did_agent.tokens.dpop import make_proof
 from tests.fakes.foreign_issuer import AuthorizationServer, signing_key, wall_clock
 from tests.fakes.serving_thread import Listener, served
 from verifier.mcp import protect
+from verifier.proxy.forward import Forward
 
 PROOF_KEY, STRANGER = signing_key("P-256", "proof"), signing_key("P-256", "stranger")
 BOUND_ISSUER = "https://dpop-issuer.example.com"  # never reached: its key was handed over
@@ -51,6 +52,7 @@ def inner() -> Any:
     """Return an MCP server that knows nothing of authorization."""
     server = MCPServer("Conformance", log_level="ERROR")
     server.add_tool(lambda: "a simple text", name="test_simple_text", description="Return a text")
+
     def data(id: str) -> str:
         return f"data of {id}"
 
@@ -58,6 +60,28 @@ def inner() -> Any:
     server.resource("test://template/{id}/data", name="data")(data)
     server.prompt(name="test_simple_prompt")(lambda: "a prompt")
     return server.streamable_http_app(stateless_http=True)
+
+
+def inner_fastmcp() -> Any:
+    """Return the same server built with FastMCP."""
+    from fastmcp import FastMCP
+
+    server = FastMCP("Conformance")
+
+    def test_simple_text() -> str:
+        return "a simple text"
+
+    def test_simple_prompt() -> str:
+        return "a prompt"
+
+    def data(id: str) -> str:
+        return f"data of {id}"
+
+    server.tool(test_simple_text)
+    server.resource("test://static-text", name="static")(lambda: "static")
+    server.resource("test://template/{id}/data", name="data")(data)
+    server.prompt(test_simple_prompt)
+    return server.http_app(stateless_http=True)
 
 
 def exactly(name: str, value: str) -> dict[str, Any]:
@@ -125,15 +149,28 @@ class Deployment:
         return make_proof(changes.pop("key", PROOF_KEY), **{**values, **changes})
 
 
-Build = Callable[[str, list[dict[str, Any]], Path, dict[str, Any]], Any]
+Place = tuple[Any, Listener]
+Build = Callable[[Listener, str, dict[str, Any]], list[Place]]
 
 
-def by_protect(resource: str, issuers: list[dict[str, Any]], data: Path, options: dict[str, Any]) -> Any:
+def by_protect(place: Listener, resource: str, options: dict[str, Any]) -> list[Place]:
     """Return an app of the MCP SDK behind `protect`."""
-    return protect(inner(), resource=resource, issuers=issuers, data=data, **options)
+    return [(protect(inner(), resource=resource, **options), place)]
 
 
-SERVERS: dict[str, Build] = {"protect": by_protect}
+def by_proxy(place: Listener, resource: str, options: dict[str, Any]) -> list[Place]:
+    """Return an app of the MCP SDK at a place of its own, and the reverse proxy that guards it."""
+    behind = Listener()
+    forward = Forward(behind.url + "/mcp", path="/mcp")
+    return [(protect(forward, resource=resource, **options), place), (inner(), behind)]
+
+
+def by_fastmcp(place: Listener, resource: str, options: dict[str, Any]) -> list[Place]:
+    """Return an app of FastMCP behind `protect`."""
+    return [(protect(inner_fastmcp(), resource=resource, **options), place)]
+
+
+SERVERS: dict[str, Build] = {"MCP SDK": by_protect, "FastMCP": by_fastmcp, "reverse proxy": by_proxy}
 
 
 @contextmanager
@@ -160,7 +197,8 @@ def deployed(build: Build, data: Path, **options: Any) -> Iterator[Deployment]:
         },
     ]
     url = place.url + "/mcp"
-    with served([(build(url, issuers, data, options), place), (signing, first), (opaque, second)]):
+    built = build(place, url, {"issuers": issuers, "data": data, **options})
+    with served([*built, (signing, first), (opaque, second)]):
         yield Deployment(url=url, signing=signing, opaque=opaque, bound=bound)
 
 

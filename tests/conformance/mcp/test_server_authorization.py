@@ -36,14 +36,14 @@ METADATA = "/.well-known/oauth-protected-resource"
 
 @pytest.fixture(scope="module", params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(SERVERS[request.param], tmp_path_factory.mktemp(request.param)) as deployment:
+    with deployed(SERVERS[request.param], tmp_path_factory.mktemp("data")) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="module", params=SERVERS)
 def demanding(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The same with nonces."""
-    with deployed(SERVERS[request.param], tmp_path_factory.mktemp(request.param), dpop_nonce=True) as deployment:
+    with deployed(SERVERS[request.param], tmp_path_factory.mktemp("data"), dpop_nonce=True) as deployment:
         yield deployment
 
 
