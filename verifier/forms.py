@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from did_agent.adapters.http import GuardedFetcher, is_loopback
@@ -18,6 +18,7 @@ from did_agent.tokens.nonces import NonceRing
 from verifier.adapters.introspection import IntrospectionHTTP
 from verifier.adapters.keys import ForeignKeys, StatedKeys
 from verifier.adapters.presented import PresentedSessions
+from verifier.adapters.token_status import IssuerStatusLists
 from verifier.doors.foreign import ForeignDoor, SignedIssuer
 from verifier.doors.opaque import AskedIssuer, OpaqueDoor
 from verifier.doors.presentation import PresentationDoor
@@ -68,7 +69,7 @@ class Forms:
                 raise Misconfigured(f"{bridge} is the bridge, and cannot be another issuer as well")
             at = issuer.introspection
             if at is None:
-                signed[issuer.issuer] = SignedIssuer(issuer=issuer, keys=self._keys(issuer))
+                signed[issuer.issuer] = self._signed(issuer)
             else:
                 source = IntrospectionHTTP(issuer, at, key=self.key, clock=self.clock)
                 self.closing.append(source.aclose)
@@ -106,6 +107,17 @@ class Forms:
             nonces=self.nonces,
         )
         return SessionDoor(presentations=door, sessions=sessions, nonces=self.nonces), swap
+
+    def _signed(self, issuer: ForeignIssuer) -> SignedIssuer:
+        keys = self._keys(issuer)
+        statuses = IssuerStatusLists(
+            issuer.issuer,
+            GuardedFetcher(allow_loopback=is_loopback(issuer.issuer)),
+            keys=keys,
+            max_age=timedelta(seconds=self.settings.status_max_age),
+            clock=self.clock,
+        )
+        return SignedIssuer(issuer=issuer, keys=keys, statuses=statuses)
 
     def _keys(self, issuer: ForeignIssuer) -> KeySource:
         if issuer.jwks is not None:

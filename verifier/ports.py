@@ -8,12 +8,16 @@ from typing import Any, Protocol
 
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
+from did_agent.credential.token_status import TokenStatusReference
 from did_agent.keys.public import PublicKey
 from did_agent.policy.active import ActivePolicy
+from did_agent.policy.caller import VerifiedCaller
+from did_agent.policy.descoping import Mark
 from did_agent.proof.jose import UnverifiedJWS
 from did_agent.tokens.tool_pins import Definition, Pin
 from verifier.http import Shown
 from verifier.limits.model import Charge, Refused, Spent
+from verifier.marks import Marked
 from verifier.model import Entry, PresentedSession
 
 
@@ -69,6 +73,36 @@ class PolicySource(Protocol):
         ...
 
 
+class Risks(Protocol):
+    """How risky callers are, as far as we have heard."""
+
+    def risk_of(self, caller: VerifiedCaller, now: datetime) -> int:
+        """Return the highest risk, 0 to 100, that is signalled of anybody involved."""
+        ...
+
+
+class Marks(Protocol):
+    """Which rules hold since a tool was called, durably and over all guards that share it."""
+
+    async def claim(self, looked: Sequence[str], marks: Sequence[Mark], *, now: datetime, by: str) -> Marked | str:
+        """Make all `marks` at once, or return one of the keys `looked` that stands and make none.
+
+        `by` is ours and fresh.  Raises: StoreUnavailable.
+        """
+        ...
+
+    async def release(self, marked: Marked) -> None:
+        """Put back what stood before a claim, where nobody marked it again since.
+
+        Raises: StoreUnavailable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; the next claim makes new ones."""
+        ...
+
+
 class StatusListSource(Protocol):
     """Verified status lists."""
 
@@ -87,6 +121,17 @@ class EvidenceSource(Protocol):
         """Return the credentials with this digest, leaf first.
 
         Raises: NotEvidenced, PeerUnavailable.
+        """
+        ...
+
+
+class TokenStatuses(Protocol):
+    """What one issuer says of its tokens since it signed them."""
+
+    async def require_valid(self, reference: TokenStatusReference, now: datetime) -> None:
+        """Return when the token still counts.
+
+        Raises: Revoked, Suspended, StatusNotVerified, StatusUnavailable.
         """
         ...
 

@@ -8,7 +8,7 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -99,24 +99,44 @@ class GuardedFetcher:
 
         Raises: PeerUnavailable when it cannot be had, Malformed when it cannot be read.
         """
+        received, cache_control = await self._get(url, max_bytes, types=_JSON_TYPES)
+        return parse_object(received, max_bytes=max_bytes, max_depth=MAX_DEPTH), cache_control
+
+    async def get_text(self, url: str, *, accept: str) -> str:
+        """Return the text at `url`, which must be of the media type `accept`.
+
+        Raises: PeerUnavailable when it cannot be had, or is no ASCII.
+        """
+        received, _ = await self._get(url, MAX_RESPONSE, types=frozenset({accept}), accept=accept)
+        try:
+            return received.decode("ascii")
+        except UnicodeDecodeError as error:
+            raise PeerUnavailable(f"{url[:200]} is not ASCII") from error
+
+    async def _get(
+        self, url: str, max_bytes: int, *, types: Collection[str], accept: str | None = None
+    ) -> tuple[bytes, str]:
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT):
-                received, cache_control = await self._get(url, max_bytes)
-                return parse_object(received, max_bytes=max_bytes, max_depth=MAX_DEPTH), cache_control
+                return await self._fetch(url, max_bytes, types=types, accept=accept)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
             # The text of the failure stays here: it would tell a caller about our network (NET-09).
             raise PeerUnavailable(f"cannot fetch {url[:200]}: {type(error).__name__}") from error
 
-    async def _get(self, url: str, max_bytes: int) -> tuple[bytes, str]:
+    async def _fetch(
+        self, url: str, max_bytes: int, *, types: Collection[str], accept: str | None
+    ) -> tuple[bytes, str]:
         target, headers, extensions = await self._pin(url)
+        if accept is not None:
+            headers = {**headers, "Accept": accept}
         if self._client is None:
             self._client = _stranger_client()
         async with self._client.stream("GET", target, headers=headers, extensions=extensions) as response:
             if response.status_code != httpx2.codes.OK:
                 raise PeerUnavailable(f"{url[:200]} answered {response.status_code}")
             media_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
-            if media_type not in _JSON_TYPES:
-                raise PeerUnavailable(f"{url[:200]} is not JSON")
+            if media_type not in types:
+                raise PeerUnavailable(f"{url[:200]} is {media_type[:80] or 'of no media type'}, not what was asked for")
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise PeerUnavailable(f"{url[:200]} is encoded")
             received = bytearray()

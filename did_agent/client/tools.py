@@ -134,7 +134,7 @@ def answer_to(identifier: int, response: httpx2.Response) -> Mapping[str, Any] |
         return None
     for raw in _messages(response):
         try:
-            message = parse_json(raw, max_bytes=MAX_LISTING)
+            message = parse_json(raw, max_bytes=MAX_LISTING, wide_integers=True)
         except Malformed as error:
             raise PeerUnavailable(f"the list of tools cannot be read: {error.code}") from error
         if isinstance(message, dict) and message.get("id") == identifier:

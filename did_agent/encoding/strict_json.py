@@ -18,13 +18,16 @@ MAX_DEPTH: Final = 32  # levels of arrays and objects
 MAX_MEMBERS: Final = 256  # members of one object
 MAX_ITEMS: Final = 1_000  # elements of one array
 MAX_STRING: Final = 65_536  # characters of one string
+MAX_WIDE: Final = 20  # digits of an integer of 64 bits, with its sign
 MAX_INTEGER: Final = 2**53 - 1  # beyond it two parsers may read two numbers
 
 _UNSURE: Final = object()
 
 
-def parse_json(raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = MAX_DEPTH) -> object:
-    """Return the value of a JSON text.
+def parse_json(
+    raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = MAX_DEPTH, wide_integers: bool = False
+) -> object:
+    """Return the value of a JSON text; `wide_integers` lets 64 bits through, where nothing is decided by numbers.
 
     Raises: NotJSON, DuplicateMember, TooDeep, TooLarge.
     """
@@ -39,7 +42,7 @@ def parse_json(raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = 
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
             parse_float=_float,
-            parse_int=_integer,
+            parse_int=_wide_integer if wide_integers else _integer,
         )
     except RecursionError as error:
         raise TooDeep(f"JSON deeper than {max_depth} levels") from error
@@ -138,6 +141,12 @@ def _integer(digits: str) -> int:
     if abs(value) > MAX_INTEGER:
         raise NotJSON("an integer beyond 2^53-1")
     return value
+
+
+def _wide_integer(digits: str) -> int:
+    if len(digits) > MAX_WIDE:
+        raise NotJSON("an integer beyond 64 bits")
+    return int(digits)
 
 
 def _require_bounds(value: object) -> None:

@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from did_agent.clock import numeric_date
 from did_agent.credential.capability import Capability, parse_authorization_detail
+from did_agent.credential.token_status import TokenStatusReference, parse_reference
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import (
     BadConstraint,
@@ -73,6 +74,7 @@ class ForeignToken:
     actors: tuple[str, ...]
     details: tuple[Capability, ...] | None  # of our type, for the resource alone; None where the token has none
     confirmation: Confirmation | None
+    status: TokenStatusReference | None = None  # where its issuer says whether it still counts
 
 
 def verify_foreign_token(
@@ -147,6 +149,7 @@ def _read(claims: Mapping[str, object], reading: Reading, audience: str) -> Fore
         actors=actors,
         details=_details(claims.get("authorization_details"), audience),
         confirmation=parse_confirmation(claims.get("cnf")),
+        status=parse_reference(claims),
     )
 
 

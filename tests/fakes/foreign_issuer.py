@@ -41,6 +41,7 @@ class AuthorizationServer:
     clock: Callable[[], datetime]
     keys: dict[str, SigningKey] = field(default_factory=dict)  # published, by kid
     documents: dict[str, Any] = field(default_factory=dict)  # path -> JSON, laid over what an honest one serves
+    texts: dict[str, str] = field(default_factory=dict)  # path -> a status list
     opaque: dict[str, dict[str, Any]] = field(default_factory=dict)  # token -> what is said of it
     raw: bytes | None = None  # answer of the introspection endpoint, whatever is asked
     status: int = 200
@@ -89,7 +90,9 @@ class AuthorizationServer:
                 break
         self.served[scope["path"]] += 1
         status, answer = self._answer(scope, body)
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", self.media_type)]})
+        is_list = scope["path"] in self.texts
+        media_type = b"application/statuslist+jwt" if is_list else self.media_type
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", media_type)]})
         await send({"type": "http.response.body", "body": answer})
 
     def _answer(self, scope: Any, body: bytes) -> tuple[int, bytes]:
@@ -100,6 +103,8 @@ class AuthorizationServer:
             self.asked.append((headers, form))
             said = self.opaque.get(form["token"], {"active": False})
             return self.status, json.dumps(said).encode() if self.raw is None else self.raw
+        if path in self.texts:
+            return 200, self.texts[path].encode()
         documents = {
             "/.well-known/oauth-authorization-server": {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/jwks.json"},
             "/jwks.json": {"keys": [{**public_jwk(key.public), "kid": kid} for kid, key in self.keys.items()]},

@@ -9,7 +9,7 @@ import pytest
 
 from did_agent.encoding import base64url
 from did_agent.encoding.strict_json import MAX_BODY, parse_json
-from did_agent.errors import BadJOSE, NotJSON, TooDeep, WrongAlgorithm
+from did_agent.errors import BadJOSE, DuplicateMember, NotJSON, TooDeep, WrongAlgorithm
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.proof.jose import MAX_HEADER, parse_compact, sign_compact, verify_signature
 
@@ -78,3 +78,15 @@ def test_a_signer_cannot_name_another_algorithm_than_its_keys() -> None:
     verify_signature(jws, KEY.public)
     assert jws.header["alg"] == "EdDSA"
     assert jws.type == "at+jwt"
+
+
+@pytest.mark.req("TOK-05")
+def test_integers_of_64_bits_pass_only_where_nothing_is_decided_by_them() -> None:
+    text = '{"maximum": 9223372036854775807, "minimum": -9223372036854775808}'
+    with pytest.raises(NotJSON):
+        parse_json(text)
+    assert parse_json(text, wide_integers=True) == {"maximum": 2**63 - 1, "minimum": -(2**63)}
+    with pytest.raises(NotJSON):
+        parse_json('{"maximum": 123456789012345678901}', wide_integers=True)
+    with pytest.raises(DuplicateMember):
+        parse_json('{"a": 9223372036854775807, "a": 1}', wide_integers=True)

@@ -23,7 +23,7 @@ from did_agent.tokens.nonces import NonceRing
 from verifier.http import Shown
 from verifier.issuers import ForeignIssuer
 from verifier.model import Admission, Entry, Form
-from verifier.ports import KeySource
+from verifier.ports import KeySource, TokenStatuses
 from verifier.sender import ProvenKeys, prove_keys, require_bound, single_use
 
 _SKEW: Final = timedelta(seconds=SKEW)
@@ -36,6 +36,7 @@ class SignedIssuer:
 
     issuer: ForeignIssuer
     keys: KeySource
+    statuses: TokenStatuses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class ForeignDoor:
         )
         admission = admission_of(token, source.issuer, resource=self.resource, form="jwt", chains=self.chains)
         known = _KnownToken(token=token, admission=admission, source=source, kid=kid, key=key)
-        return self._enter(known, shown, now)
+        return await self._enter(known, shown, now)
 
     async def _again(self, known: _KnownToken, shown: Shown, now: datetime) -> Entry:
         """Return whom a token speaks of whose signature was verified before."""
@@ -87,11 +88,13 @@ class ForeignDoor:
             raise WrongKey("the issuer's key has another value than when the token was verified")
         if now - _SKEW >= known.token.expires:
             raise Expired("exp has passed")
-        return self._enter(known, shown, now)
+        return await self._enter(known, shown, now)
 
-    def _enter(self, known: _KnownToken, shown: Shown, now: datetime) -> Entry:
+    async def _enter(self, known: _KnownToken, shown: Shown, now: datetime) -> Entry:
         proven = prove_keys(shown, now=now, nonces=self.nonces)
         require_sender(known.token, known.source.issuer, proven)
+        if known.token.status is not None:
+            await known.source.statuses.require_valid(known.token.status, now)
         return Entry(admission=known.admission, single_use=single_use(proven), again=partial(self._again, known))
 
 

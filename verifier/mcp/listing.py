@@ -44,7 +44,7 @@ def _filter_message(raw: bytes, is_visible: IsVisible) -> bytes:
     if not raw:
         return raw
     try:
-        message: Any = parse_json(raw, max_bytes=MAX_LISTING)
+        message: Any = parse_json(raw, max_bytes=MAX_LISTING, wide_integers=True)
     except DidAgentError:
         return b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"the list of tools could not be read"}}'
     for one in message if isinstance(message, list) else [message]:
