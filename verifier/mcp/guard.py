@@ -43,6 +43,7 @@ from verifier.streams import CutSend, StreamCut
 from verifier.swap import Swap
 
 FOR_THE_GUARD: Final = (b"authorization", b"dpop", *HEADERS)
+_FOR_US_AND_ENCODINGS: Final = (*FOR_THE_GUARD, b"accept-encoding")  # what is compressed cannot be read
 _READING: Final = ("GET", "HEAD", "OPTIONS")  # methods that call no tool
 
 
@@ -287,31 +288,39 @@ class Guard:
 
     async def _pass_on(self, request: _Request, receive: Any, send: Any) -> None:
         # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).
-        operation, caller, body = request.operation, request.admission.caller, request.body
-        listing = operation is not None and operation.method == "tools/list"
-        pinned = self._parts.pinned
-        screened = pinned is not None and pinned.is_active()
-        rewritten = listing or screened or request.is_hidden or (operation is not None and operation.wants_receipt)
-        left_out = (
-            (*FOR_THE_GUARD, b"accept-encoding") if rewritten else FOR_THE_GUARD
-        )  # what is compressed cannot be read
-        headers = [pair for pair in request.scope["headers"] if pair[0].lower() not in left_out]
-        if screened and pinned is not None and not listing:
-            send = Screening(send, is_visible=pinned.shows, changed=pinned.known.forget)
+        scope, operation, body = request.scope, request.operation, request.body
+        left_out = _FOR_US_AND_ENCODINGS if self._reads_answer(request) else FOR_THE_GUARD
+        headers = [pair for pair in scope["headers"] if pair[0].lower() not in left_out]
         if request.is_hidden:
             body, headers, reveal = disguised(body, headers)
             send = Rewriting(send, reveal)
-        elif listing:
-            send = Rewriting(send, self._filter_for(request))
-        if request.scope["method"] == "POST":
+        else:
+            send = self._screened(request, send)
+        outcome = noticing(send, self._parts, operation, request.id)
+        sending = self._receipting(request, send if outcome is None else outcome)
+        if scope["method"] == "POST":
             receive = replay(body, receive)
-        token = enter(caller, request.decision)
+        entered = enter(request.admission.caller, request.decision)
         try:
-            async with noticing(send, self._parts, operation, request.id) as noticed:
-                sending = self._receipting(request, noticed)
-                await self._app({**request.scope, "headers": headers}, receive, self._sessions.watch(sending, caller))
+            watched = self._sessions.watch(sending, request.admission.caller)
+            await self._app({**scope, "headers": headers}, receive, watched)
         finally:
-            leave(token)
+            leave(entered)
+            if outcome is not None:
+                await outcome.finish()
+
+    def _reads_answer(self, request: _Request) -> bool:
+        operation, pinned = request.operation, self._parts.pinned
+        asks = operation is not None and (operation.method == "tools/list" or operation.wants_receipt)
+        return asks or request.is_hidden or (pinned is not None and pinned.is_active())
+
+    def _screened(self, request: _Request, send: Any) -> Any:
+        operation, pinned = request.operation, self._parts.pinned
+        if operation is not None and operation.method == "tools/list":
+            return Rewriting(send, self._filter_for(request))
+        if pinned is not None and pinned.is_active():
+            return Screening(send, is_visible=pinned.shows, changed=pinned.known.forget)
+        return send
 
     def _filter_for(self, request: _Request) -> Callable[[bytes, str], bytes]:
         pinned = self._parts.pinned

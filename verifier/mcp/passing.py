@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -32,19 +30,13 @@ def receipting(
     return Receipting(send, identifier=operation.id, write=lambda result: write(result=result))
 
 
-@asynccontextmanager
-async def noticing(send: Any, parts: GuardParts, operation: Operation | None, request_id: str) -> AsyncIterator[Any]:
-    """Give a `send` that takes back what a call consumed that turns out to have failed, where somebody asks for it."""
+def noticing(send: Any, parts: GuardParts, operation: Operation | None, request_id: str) -> Outcome | None:
+    """Return a `send` that takes back what a call consumed that turns out to have failed; None where nobody asks."""
     if operation is None or operation.tool is None or not parts.refunds_failures:
-        yield send
-        return
+        return None
 
     async def report(is_error: bool | None) -> None:
         if is_error:
             await parts.verifier.undo(request_id)
 
-    outcome = Outcome(send, identifier=operation.id, report=report)
-    try:
-        yield outcome
-    finally:
-        await outcome.finish()
+    return Outcome(send, identifier=operation.id, report=report)
