@@ -27,10 +27,12 @@ from verifier.adapters.feed import RevocationFeed
 from verifier.adapters.issuers import load_issuers
 from verifier.adapters.keys import IssuerKeys
 from verifier.adapters.limits import load_costs, open_limits
+from verifier.adapters.marks import open_marks
 from verifier.adapters.pins_file import PinsFile, SeenTools
 from verifier.adapters.policy_bundle import BridgePolicy
 from verifier.adapters.spool import Spool
 from verifier.delegation import StrictDelegation
+from verifier.descoping import Descoping, NoRisks
 from verifier.doors.presentation import PresentationDoor
 from verifier.doors.token import TokenDoor
 from verifier.forms import Forms, NothingHeard
@@ -126,6 +128,7 @@ def compose(
         refunds=settings.refunds,
     )
     pinned = _pinned(resource, settings)
+    risks, marks = feed or NoRisks(), open_marks(settings.limits_url, default=settings.spool_file)
     policy = None if bridge is None or keys is None else _policy(bridge, keys, key, settings, clock)
     read_tools = frozenset(settings.read_tools)
 
@@ -139,10 +142,15 @@ def compose(
         doors=doors,
         revocations=revocations,
         policies=policy or NoPolicies(),
+        risks=risks,
         audit=spool,
         clock=clock,
         replay=spool,
-        gates=(RoomForTheRecord(is_pressed=spool.is_pressed, only_reads=only_reads), pinned),
+        gates=(
+            RoomForTheRecord(is_pressed=spool.is_pressed, only_reads=only_reads),
+            pinned,
+            Descoping(policies=policy or NoPolicies(), risks=risks, marks=marks),
+        ),
         is_pressed=spool.is_pressed,
         limits=limits,
     )
@@ -163,7 +171,7 @@ def compose(
         feed=feed,
         proxies=Proxies.of(settings.tls_proxies),
         streams=streams,
-        closing=(limits.counter.close, *forms.closing),
+        closing=(limits.counter.close, marks.close, *forms.closing),
         metrics_path=settings.metrics_path,
         swap=swap,
         nonces=forms.nonces,

@@ -13,12 +13,13 @@ from did_agent.errors import BadDPoPProof, BadJOSE, DidAgentError, InsufficientS
 from did_agent.policy.decide import Call, Decision, decide, visible_tools
 from did_agent.ports import SpendOnce
 from did_agent.proof.jose import MAX_TOKEN, parse_compact
+from verifier.descoping import NoRisks
 from verifier.doors.known import KnownTexts
 from verifier.gates import Asked, Gate
 from verifier.http import Shown
 from verifier.model import Admission, Entry, SingleUse
 from verifier.policies import NoPolicies
-from verifier.ports import AuditSink, Door, PolicySource, Revocations
+from verifier.ports import AuditSink, Door, PolicySource, Revocations, Risks
 from verifier.recording import Recorder, Verdict
 
 _DOTS = 2  # of a compact JWS; what has another number of them is opaque to us
@@ -34,6 +35,7 @@ class Verifier:
     doors: Sequence[Door]  # the first that opens for what was shown is the only one asked
     revocations: Revocations
     policies: PolicySource = field(default_factory=NoPolicies)
+    risks: Risks = field(default_factory=NoRisks)
     audit: AuditSink
     clock: Clock
     replay: SpendOnce | None = None  # where single-use values are spent; without it none is accepted
@@ -133,11 +135,18 @@ class Verifier:
             policy=self.policies.current(asked.now),
             now=asked.now,
             limits_are_counted=self.limits is not None,
+            risk=self.risks.risk_of(asked.admission.caller, asked.now) or None,
         )
+        passed: list[Gate] = []
         for gate in self._all_gates():
             if not decision.allowed:
                 break
             decision = await gate.judge(asked, decision)
+            if not decision.allowed:
+                # What earlier gates consumed for a call that a later one refuses was not used.
+                for earlier in passed:
+                    await earlier.undo(asked.request_id, happened=False)
+            passed.append(gate)
         return decision
 
     def _all_gates(self) -> Sequence[Gate]:

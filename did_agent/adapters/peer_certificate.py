@@ -51,6 +51,8 @@ class Proxies:
 
     def include(self, address: str | None) -> bool:
         """Tell whether a connection from `address` is one of a proxy."""
+        if not self.networks:
+            return False
         try:
             found = ipaddress.ip_address(address or "")
         except ValueError:

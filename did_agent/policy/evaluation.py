@@ -53,10 +53,11 @@ class Evaluation:
 
 def evaluate(policy: ActivePolicy, facts: Facts) -> Evaluation:
     """Return what `policy` makes of `facts`; there is always an answer, and it always has its reasons."""
+    subject = subject_of(facts)
     terms, rule = terms_of(policy, facts), policy.at(facts.resource)
     mode = applied_mode(rule.mode, terms)
     try:
-        policy.require_triggers(subject_of(facts), _actors(facts))
+        policy.require_triggers(subject, _actors(facts))
     except ActorUnauthorized as error:
         return _no(policy, terms, mode, "triggers", error)
     try:
@@ -96,7 +97,7 @@ def _no(policy: ActivePolicy, terms: Terms, mode: PolicyMode, at: Stage, error: 
     )
 
 
-def details_of(evaluation: Evaluation, facts: Facts | None) -> dict[str, str]:
+def details_of(evaluation: Evaluation, facts: Facts) -> dict[str, str]:
     """Return the details an audit event has of a decision, the same at the bridge and at the call."""
     mattered = "; ".join(
         filter(None, [*evaluation.rules, evaluation.detail if evaluation.refused_at == "rules" else ""])
@@ -106,7 +107,7 @@ def details_of(evaluation: Evaluation, facts: Facts | None) -> dict[str, str]:
         "scope": " ".join(sorted(evaluation.granted)),
         "policy_digest": evaluation.digest,
         "rules": mattered[:MAX_DETAIL],
-        "facts": None if facts is None else facts.recorded(),
+        "facts": facts.recorded(),
     }
     if evaluation.mode == "union" and evaluation.allowed:
         found["union"] = UNION

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from did_agent.policy.descoping import EVERY_TOOL
 from did_agent.policy.document import PolicyDocument, Role
 from did_agent.policy.rules import RuleLanguage
 
@@ -73,6 +74,11 @@ def _modes(document: PolicyDocument) -> Iterator[Finding]:
 def _places(document: PolicyDocument, resources: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
     for name in document.resources.keys() - resources.keys():
         yield Finding("error", f"resources.{name}", "unknown: no such resource is registered")
+    served = {tool for tools in resources.values() for tool in tools} | {EVERY_TOOL}
+    for descoping in document.descoping:
+        # A mistyped tool would be taken from nobody.
+        for tool in sorted((descoping.remove | descoping.after) - served):
+            yield Finding("error", f"descoping.{descoping.name}", f"unknown tool {tool}")
     for role in document.roles:
         for resource, tools in role.tools.items():
             where = f"roles.{role.name}.tools"

@@ -82,13 +82,19 @@ class GuardReplica:
 
 
 async def inner(scope: Any, receive: Any, send: Any) -> None:
-    """Answer every call alike."""
+    """Answer every call alike, and every GET with a stream that does not end by itself."""
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+    if scope["method"] == "GET":
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while True:
+            await send({"type": "http.response.body", "body": b": here\n\n", "more_body": True})
+            await asyncio.sleep(0.1)
     asked = json.loads((await receive()).get("body") or b"{}")
     body = json.dumps({"jsonrpc": "2.0", "id": asked.get("id"), "result": {"ok": True}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

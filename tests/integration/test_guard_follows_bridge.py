@@ -151,12 +151,17 @@ async def test_what_the_guard_recorded_can_be_decided_again(kitchen: Kitchen) ->
 
 
 @pytest.mark.req("FCL")
-async def test_a_guard_nobody_knows_works_until_a_policy_names_somebody(kitchen: Kitchen, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("named", "code"), [("", "policy_unavailable"), ("kitchen", "policy_stale")])
+async def test_a_guard_nobody_knows_works_until_a_policy_names_somebody(
+    kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, code: str
+) -> None:
     w, admitted = kitchen.w, await kitchen.parts.verifier.admit(bearer_alone(kitchen.presented()))
+    if not named:
+        monkeypatch.delenv("DID_AGENT_POLICY_CLIENT")
     (folder := tmp_path / "stranger").mkdir()
     stranger = guard(w, folder)
     async with stranger.running():
-        policies = stranger.verifier.policies
+        policies, said = stranger.verifier.policies, list[str]()
         await policies.ready()
         assert policies.current(w.clock()).version == 0
         await publish(w, {"roles": staff("list_menu")})
@@ -164,19 +169,25 @@ async def test_a_guard_nobody_knows_works_until_a_policy_names_somebody(kitchen:
         def closed() -> bool:
             try:
                 policies.current(w.clock())
-            except PolicyUnavailable:
-                return True
-            return False
+            except PolicyUnavailable as error:
+                said.append(error.code)
+            return bool(said)
 
-        # Not known by this name: the bundle it has counts until it ends, and is not renewed.
-        w.clock.forward(3_600)
+        if named:  # somebody else's name proves nothing: what the guard has counts until it ends, and is not renewed
+            w.clock.forward(3_600)
         await until(closed)
+        assert said == [code]
         with pytest.raises(PolicyUnavailable):
             await stranger.verifier.decide(admitted, tool="list_menu", arguments={}, request_id="r")
         with pytest.raises(PolicyUnavailable):
             stranger.verifier.visible_tools(admitted)
-    off = guard(w, folder, policy="off").verifier.policies
-    assert off.current(w.clock()).version == 0
+
+
+async def test_a_guard_can_be_told_to_follow_nobody(kitchen: Kitchen, tmp_path: Path) -> None:
+    (folder := tmp_path / "alone").mkdir()
+    await publish(kitchen.w, {"resources": {RESOURCE: {"autonomous": False}}})
+    parts = guard(kitchen.w, folder, policy="off")
+    assert parts.verifier.policies.current(kitchen.w.clock()).version == 0
 
 
 async def test_lists_of_tools_follow_the_policy(kitchen: Kitchen) -> None:

@@ -134,8 +134,13 @@ async def test_a_disk_that_fails_refuses_what_it_did_not_keep(tmp_path: Path, mo
 async def test_events_of_one_moment_share_one_write_and_all_wait_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    event, synced = await an_event(), []
-    monkeypatch.setattr(module, "_sync", lambda descriptor: (synced.append(descriptor), os.fsync(descriptor)))
+    event, synced = await an_event(), list[int]()
+
+    def sync(descriptor: int) -> None:
+        synced.append(descriptor)
+        os.fsync(descriptor)
+
+    monkeypatch.setattr(module, "_sync", sync)
     spool = Spool(tmp_path / "guard.db", clock=lambda: NOW)
     ids = [f"urn:uuid:{number}" for number in range(50)]
     await asyncio.gather(*(spool.record(replace(event, id=one)) for one in ids))

@@ -14,10 +14,11 @@ import httpx2
 from did_agent.adapters.http import MAX_RESPONSE, peer_client
 from did_agent.clock import Clock
 from did_agent.encoding.strict_json import parse_object
-from did_agent.errors import PeerUnavailable, Revoked, StatusUnavailable, Suspended
+from did_agent.errors import PeerUnavailable, Revoked, StatusUnavailable, Suspended, UnknownEvent
 from did_agent.keys.public import PublicKey
+from did_agent.policy.caller import VerifiedCaller
 from did_agent.proof.jose import parse_compact
-from did_agent.tokens.security_event import SecurityEvent, verify_event
+from did_agent.tokens.security_event import Risk, SecurityEvent, verify_event
 from verifier.ports import KeySource
 
 WAIT: Final = 10  # s the bridge may keep a question open
@@ -38,6 +39,7 @@ class RevocationFeed:
         self._heard: datetime | None = None
         self._first = asyncio.Event()
         self._ended: dict[str, type[Revoked | Suspended]] = {}
+        self._risks: dict[str, dict[str, Risk]] = {}  # by subject and source
         self._watchers: list[Callable[[str], None]] = []
 
     def watch(self, ended: Callable[[str], None]) -> None:
@@ -64,6 +66,15 @@ class RevocationFeed:
             ended = self._ended.get(identifier)
             if ended is not None:
                 raise ended(f"{identifier} is {ended.code}")
+
+    def risk_of(self, caller: VerifiedCaller, now: datetime) -> int:
+        """Return the highest risk, 0 to 100, that the bridge signals of anybody involved."""
+        principal, involved = caller.principal, caller.actors
+        # Another issuer's "smith" is not the bridge's (DEL-11).
+        if principal.kind != "user" or principal.namespace == self._bridge:
+            involved = (*involved, principal.id)
+        said = (risk for name in involved for risk in self._risks.get(name, {}).values())
+        return max((risk.level for risk in said if now < risk.until), default=0)
 
     async def run(self) -> None:
         """Ask for ever; asking again is what tells the bridge that we have heard."""
@@ -105,17 +116,24 @@ class RevocationFeed:
         def find_key(_header: Mapping[str, object], _claims: Mapping[str, object]) -> PublicKey:
             return key
 
-        event = verify_event(
-            text,
-            find_key=find_key,
-            expected_issuer=self._bridge,
-            expected_audience=self._bridge,
-            now=self._clock(),
-        )
+        try:
+            event = verify_event(
+                text,
+                find_key=find_key,
+                expected_issuer=self._bridge,
+                expected_audience=self._bridge,
+                now=self._clock(),
+            )
+        except UnknownEvent as error:
+            # A newer bridge may tell what this guard cannot act on; the events it knows must still be heard.
+            _log.warning("the revocation feed tells of something unknown here: %s", error.detail)
+            return
         self._apply(event)
 
     def _apply(self, event: SecurityEvent) -> None:
-        if event.kind == "agent-resumed":
+        if event.risk is not None:
+            self._risks.setdefault(event.subject, {})[event.risk.source] = event.risk
+        elif event.kind == "agent-resumed":
             if self._ended.get(event.subject) is Suspended:
                 del self._ended[event.subject]
         elif event.kind == "agent-suspended":

@@ -100,7 +100,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._files: deque[_File] = deque()  # oldest first
-        self._current: _File | None = None  # the one that is written
+        self._current: _File | None = None  # the one that is written; the last of them
+        self._read: _File | None = None  # the one `oldest` was taken from
         self._number = 0  # of the newest file seen
         self.waiting = 0  # texts
         self.adopt()
@@ -114,7 +115,7 @@ class Journal:
             other = None if path in mine else _left_behind(path)
             if other is not None:
                 found += other.count()
-                self._files.append(other)
+                self._files.insert(len(self._files) - (self._current is not None), other)
         self.waiting += found
         return found
 
@@ -136,6 +137,7 @@ class Journal:
         while self._files:
             first = self._files[0]
             if found := first.texts(most, until=first.end):
+                self._read = first
                 return found
             if first is self._current:
                 break
@@ -144,15 +146,16 @@ class Journal:
 
     def deliver(self, texts: list[bytes]) -> None:
         """Forget what `oldest` returned, or the first part of it."""
-        self._files[0].pass_over(sum(_FRAME.size + len(text) for text in texts))
-        self.waiting -= len(texts)
+        if self._read is not None:
+            self._read.pass_over(sum(_FRAME.size + len(text) for text in texts))
+            self.waiting -= len(texts)
 
     def close(self) -> None:
         """Let go of all files; nothing that was written is lost."""
         for file in self._files:
             file.close()
         self._files.clear()
-        self._current = None
+        self._current = self._read = None
 
     def _writable(self, size: int) -> _File:
         while self._current is None or not self._current.fits(size):

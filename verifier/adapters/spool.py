@@ -29,6 +29,7 @@ RESERVE: Final = 10  # the part of that which is kept beyond for those; then not
 RETRY_FIRST: Final = 0.2  # s
 RETRY_LAST: Final = 5.0  # s
 GATHER: Final = 0.2  # s that events of the same moment are waited for, to travel together
+SWEEP: Final = 10  # s between two deletions of spent values that have ended
 LOOK: Final = 30.0  # s between looks for events that another process of this guard left behind
 _BUSY: Final = 5.0  # s a writer waits for another process
 
@@ -48,6 +49,7 @@ class Spool:
         self._pressed, self._full = max_waiting, max_waiting + max_waiting // RESERVE
         self._recording: list[tuple[bytes, asyncio.Future[None]]] = []  # in this turn of the loop
         self._wake = asyncio.Event()
+        self._sweep_at = 0
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
@@ -78,7 +80,10 @@ class Spool:
         Raises: StoreUnavailable.
         """
         try:
-            self._database.execute("DELETE FROM spent WHERE expires < ?", (numeric_date(self._clock()),))
+            now = numeric_date(self._clock())
+            if now >= self._sweep_at:  # not each time: it is a commit of its own
+                self._database.execute("DELETE FROM spent WHERE expires < ?", (now,))
+                self._sweep_at = now + SWEEP
             cursor = self._database.execute(
                 "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (purpose, key, numeric_date(expires) + 1)
             )

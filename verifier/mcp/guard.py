@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Unpack
 from urllib.parse import urlsplit
@@ -86,9 +86,9 @@ def metadata_of(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Request:
-    """One request as far as it was understood."""
+    """One request as far as it was understood so far."""
 
     scope: Scope
     id: str
@@ -143,9 +143,8 @@ class Guard:
             headers = single_headers(scope)
             admission = await self._admit(scope, request_id)
             body = await read_body(receive) if scope["method"] == "POST" else b""
-            answer, request = await self._judge(
-                _Request(scope=scope, id=request_id, body=body, admission=admission), headers
-            )
+            request = _Request(scope=scope, id=request_id, body=body, admission=admission)
+            answer = await self._judge(request, headers)
         except DidAgentError as error:
             await answer_with(send, refused(error, self._metadata, request_id=request_id), request_id)
             return
@@ -173,12 +172,12 @@ class Guard:
                 raise unrecorded from error
             raise
 
-    async def _judge(self, request: _Request, headers: Mapping[str, str]) -> tuple[Answer | None, _Request]:
-        """Return the answer to what goes no further, and what was understood."""
+    async def _judge(self, request: _Request, headers: Mapping[str, str]) -> Answer | None:
+        """Return the answer to what goes no further; what was understood is kept in `request`."""
         scope, admission = request.scope, request.admission
         session = headers.get("mcp-session-id")
         if session is not None and not self._sessions.belongs(session, admission.caller):
-            return session_unknown(), request
+            return session_unknown()
         if scope["path"] != self._path and scope["method"] not in _READING:
             # An app may answer to more names than its own (`/mcp/`, `//mcp`): what is not judged is not passed on.
             await self._refuse(
@@ -187,38 +186,40 @@ class Guard:
                 reason="not_found",
                 explanation=f"{scope['method'][:20]} of another path than that of the resource",
             )
-            return nothing_here(), request
+            return nothing_here()
         if scope["method"] != "POST":
-            return None, request
+            return None
         operation = parse_operation(request.body, headers)
-        request = replace(request, operation=operation)
+        request.operation = operation
         if operation.tool is not None:
             return await self._decide(request, operation, operation.tool)
         if operation.method == "tools/list":
-            return None, replace(request, visible=await self._visible(request))
+            request.visible = await self._visible(request)
+            return None
         if operation.is_open:
-            return None, request
+            return None
         await self._refuse(
             request,
             action="mcp.method",
             reason="method_not_allowed",
             explanation=f"no capability speaks of {str(operation.method)[:100]}",
         )
-        return method_denied(operation), request
+        return method_denied(operation)
 
-    async def _decide(self, request: _Request, operation: Operation, tool: str) -> tuple[Answer | None, _Request]:
+    async def _decide(self, request: _Request, operation: Operation, tool: str) -> Answer | None:
         if self._parts.pinned is not None:
             ask = partial(definitions, self._app, url=self._metadata.resource, scope=request.scope)
             await self._parts.pinned.ensure_known(tool, ask, self._parts.verifier.clock())
         decision = await self._parts.verifier.decide(
             request.admission, tool=tool, arguments=operation.arguments, request_id=request.id
         )
-        request = replace(request, decision=decision)
+        request.decision = decision
         if decision.allowed:
-            return None, request
+            return None
         if self._hide_tools and operation.is_tool_call and tool not in await self._visible(request):
-            return None, replace(request, is_hidden=True)
-        return denied(decision, operation, self._metadata, request.admission), request
+            request.is_hidden = True
+            return None
+        return denied(decision, operation, self._metadata, request.admission)
 
     async def _swap(self, swapping: Swap, scope: Scope, receive: Any, request_id: str) -> Answer:
         try:
