@@ -29,9 +29,10 @@ from did_agent.encoding import base64url
 from did_agent.encoding.timestamp import parse_timestamp
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.presentation.present import present_jwt
-from verifier.composition import GuardParts, compose
+from verifier.composition import compose
 from verifier.doors.presentation import PresentationDoor
 from verifier.http import Shown
+from verifier.parts import GuardParts
 from verifier.service import Verifier
 
 HOPS: Final = 5  # credentials of the long chain
@@ -176,7 +177,7 @@ _keys: dict[str, bytes] = {}
 
 
 def _issuer_key(token: str) -> bytes:
-    return _keys[json.loads(base64url.decode(token.split(".")[0]))["kid"]]
+    return _keys[json.loads(base64url.decode(token.split(".", maxsplit=1)[0]))["kid"]]
 
 
 async def _chains(bridge: Bridge) -> Chains:

@@ -1,27 +1,23 @@
-"""Joins the parts of a guard: the verifier, its spool, its feed, and the tasks that keep them fresh."""
+"""Joins the parts of a guard: doors, decision and gates, and what the guard hears from its bridge."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 
 from did_agent.adapters.cedar import Cedar
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
-from did_agent.adapters.peer_certificate import NO_PROXIES, Proxies
+from did_agent.adapters.peer_certificate import Proxies
 from did_agent.adapters.status import StatusLists
 from did_agent.clock import Clock, system_clock
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
 from did_agent.errors import Misconfigured
 from did_agent.keys.ed25519 import SigningKey
-from did_agent.tokens.nonces import NonceRing
 from verifier.adapters.evidence import BridgeEvidence
 from verifier.adapters.feed import RevocationFeed
 from verifier.adapters.issuers import load_issuers
@@ -38,62 +34,14 @@ from verifier.doors.token import TokenDoor
 from verifier.forms import Forms, NothingHeard
 from verifier.gates import RoomForTheRecord
 from verifier.limits.gate import LimitsGate
+from verifier.parts import GuardParts, Work
 from verifier.pins import KnownTools, PinnedTools
 from verifier.policies import NoPolicies
+from verifier.ports import Door
 from verifier.receipts import Receipts
 from verifier.service import Verifier
 from verifier.settings import GuardOptions, VerifierSettings
 from verifier.streams import OpenStreams
-from verifier.swap import Swap
-
-Work = Callable[[], Awaitable[None]]
-
-AGAIN: Final = 1.0  # s before work that ended is begun again
-_log: Final = logging.getLogger("did_agent.guard")
-
-
-@dataclass(slots=True)
-class GuardParts:
-    """A verifier and what runs beside it."""
-
-    verifier: Verifier
-    spool: Spool
-    background: Sequence[Work]  # each runs for ever
-    feed: RevocationFeed | None = None
-    proxies: Proxies = NO_PROXIES  # whose word on client certificates is taken
-    streams: OpenStreams = field(default_factory=OpenStreams)  # cut when what stands behind them is revoked
-    metrics_path: str | None = None  # where the counts are shown
-    swap: Swap | None = None  # of JSON presentations for sessions
-    nonces: NonceRing | None = None  # that DPoP proofs must carry
-    issuers: tuple[str, ...] = ()  # beside the bridge
-    closing: Sequence[Work] = ()  # let go of connections
-    pinned: PinnedTools | None = None  # that operators approved
-    receipts: Receipts | None = None
-    refunds_failures: bool = False  # whether it matters that a call failed
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    def feed_age(self) -> float | None:
-        """Return how many seconds ago the revocation feed last answered; None before its first answer (REV-01)."""
-        return None if self.feed is None else self.feed.age(self.verifier.clock())
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Keep the feed and the delivery running while the block runs."""
-        await self.ensure_running()
-        try:
-            yield
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._tasks.clear()
-            for close in self.closing:
-                await close()
-
-    async def ensure_running(self) -> None:
-        """Start what must run beside the guard, once; servers without lifespan events come here first."""
-        if not self._tasks:
-            self._tasks += [asyncio.create_task(_forever(work)) for work in self.background]
 
 
 def compose(
@@ -106,19 +54,13 @@ def compose(
     settings = VerifierSettings.load(options)
     key = load_or_create_key(settings.key_file)
     issuers = load_issuers(options.get("issuers"), file=settings.issuers_file, data=settings.data)
-    fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge or resource))
-    keys = None if bridge is None else IssuerKeys(bridge, fetcher, clock=clock)
-    staleness = timedelta(seconds=settings.staleness_seconds)
-    feed = None if bridge is None or keys is None else RevocationFeed(bridge, keys, clock=clock, staleness=staleness)
-    revocations = NothingHeard() if feed is None else feed
     spool = Spool(settings.spool_file, clock=clock, max_waiting=settings.max_waiting)
-    forms = Forms(resource=resource, key=key, settings=settings, revocations=revocations, clock=clock)
-    presentations = _presentations(forms, fetcher)
+    heard = None if bridge is None else _hear(bridge, key, settings, clock)
+    feed = None if heard is None else heard.feed
+    forms = Forms(resource=resource, key=key, settings=settings, revocations=feed or NothingHeard(), clock=clock)
+    presentations = _presentations(forms, GuardedFetcher(allow_loopback=is_loopback(bridge or resource)))
     session, swap = (None, None) if presentations is None else forms.swapping(presentations, replay=spool)
-    doors = [*forms.foreign(issuers, bridge=bridge)]
-    if bridge is not None and keys is not None:
-        delegation = _delegation(settings, presentations, BridgeEvidence(bridge, fetcher))
-        doors.append(TokenDoor(resource=resource, issuer=bridge, keys=keys, delegation=delegation, nonces=forms.nonces))
+    doors = [*forms.foreign(issuers, bridge=bridge), *_bridge_door(forms, heard, presentations)]
     doors += [one for one in (presentations, session) if one is not None]
     if not doors:
         raise Misconfigured("nobody could enter: name a bridge, other issuers, or issuers of credentials")
@@ -127,47 +69,38 @@ def compose(
         costs={**load_costs(settings.costs_file), **(options.get("costs") or {})},
         refunds=settings.refunds,
     )
-    pinned = _pinned(resource, settings)
-    risks, marks = feed or NoRisks(), open_marks(settings.limits_url, default=settings.spool_file)
-    policy = None if bridge is None or keys is None else _policy(bridge, keys, key, settings, clock)
-    read_tools = frozenset(settings.read_tools)
-
-    def only_reads(tool: str) -> bool:
-        return tool in read_tools or pinned.is_read_only(tool)
-
+    pinned, marks = _pinned(resource, settings), open_marks(settings.limits_url, default=settings.spool_file)
+    policies = NoPolicies() if heard is None or heard.policy is None else heard.policy
+    risks = feed or NoRisks()
     verifier = Verifier(
         resource=resource,
         source=did_key(key.public),
         party="verifier",
         doors=doors,
-        revocations=revocations,
-        policies=policy or NoPolicies(),
+        revocations=forms.revocations,
+        policies=policies,
         risks=risks,
         audit=spool,
         clock=clock,
         replay=spool,
         gates=(
-            RoomForTheRecord(is_pressed=spool.is_pressed, only_reads=only_reads),
+            RoomForTheRecord(is_pressed=spool.is_pressed, only_reads=_only_reads(settings, pinned)),
             pinned,
-            Descoping(policies=policy or NoPolicies(), risks=risks, marks=marks),
+            Descoping(policies=policies, risks=risks, marks=marks),
         ),
         is_pressed=spool.is_pressed,
         limits=limits,
     )
-    background: list[Work] = [] if feed is None else [feed.run]
-    if policy is not None:
-        background.append(policy.run)
-    if settings.ledger_url is not None:
-        background.append(partial(spool.deliver, settings.ledger_url, key))
     streams = OpenStreams()
     if feed is not None:
         feed.watch(streams.cut)
     if feed is not None and presentations is not None:
         feed.watch(presentations.known.forget)
+    deliver = () if settings.ledger_url is None else (partial(spool.deliver, settings.ledger_url, key),)
     return GuardParts(
         verifier=verifier,
         spool=spool,
-        background=background,
+        background=(*(() if heard is None else heard.background), *deliver),
         feed=feed,
         proxies=Proxies.of(settings.tls_proxies),
         streams=streams,
@@ -214,12 +147,26 @@ def _pinned(resource: str, settings: VerifierSettings) -> PinnedTools:
     )
 
 
-def _policy(
-    bridge: str, keys: IssuerKeys, key: SigningKey, settings: VerifierSettings, clock: Clock
-) -> BridgePolicy | None:
-    if settings.policy == "off":
-        return None
-    return BridgePolicy(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """What a guard hears from its bridge."""
+
+    bridge: str
+    keys: IssuerKeys
+    feed: RevocationFeed
+    policy: BridgePolicy | None
+    evidence: BridgeEvidence
+
+    @property
+    def background(self) -> Sequence[Work]:
+        """What must run to hear it."""
+        return (self.feed.run,) if self.policy is None else (self.feed.run, self.policy.run)
+
+
+def _hear(bridge: str, key: SigningKey, settings: VerifierSettings, clock: Clock) -> _Heard:
+    fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge))
+    keys = IssuerKeys(bridge, fetcher, clock=clock)
+    policy = BridgePolicy(
         bridge,
         keys,
         key=key,
@@ -229,6 +176,28 @@ def _policy(
         clock=clock,
         refresh=timedelta(seconds=settings.policy_refresh),
     )
+    return _Heard(
+        bridge=bridge,
+        keys=keys,
+        feed=RevocationFeed(bridge, keys, clock=clock, staleness=timedelta(seconds=settings.staleness_seconds)),
+        policy=None if settings.policy == "off" else policy,
+        evidence=BridgeEvidence(bridge, fetcher),
+    )
+
+
+def _bridge_door(forms: Forms, heard: _Heard | None, presentations: PresentationDoor | None) -> Sequence[Door]:
+    if heard is None:
+        return ()
+    delegation = _delegation(forms.settings, presentations, heard.evidence)
+    door = TokenDoor(
+        resource=forms.resource, issuer=heard.bridge, keys=heard.keys, delegation=delegation, nonces=forms.nonces
+    )
+    return (door,)
+
+
+def _only_reads(settings: VerifierSettings, pinned: PinnedTools) -> Callable[[str], bool]:
+    named = frozenset(settings.read_tools)
+    return lambda tool: tool in named or pinned.is_read_only(tool)
 
 
 def _presentations(forms: Forms, fetcher: GuardedFetcher) -> PresentationDoor | None:
@@ -260,12 +229,3 @@ def _delegation(
         statuses=door.statuses,
         known=door.known,
     )
-
-
-async def _forever(work: Work) -> None:
-    while True:
-        try:
-            await work()
-        except Exception:  # noqa: BLE001  # a guard that hears nothing and delivers nothing must not look as if it did
-            _log.exception("work beside the guard ended, and is begun again")
-        await asyncio.sleep(AGAIN)

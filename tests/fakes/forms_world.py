@@ -11,13 +11,13 @@ from did_agent.credential.trust import TrustedIssuers
 from did_agent.tokens.dpop import make_proof
 from tests.fakes.guard_world import AGENT_KEY, BRIDGE, ISSUER, OTHER_KEY, RESOURCE, World
 from verifier.adapters.issuers import load_issuers
-from verifier.composition import GuardParts
 from verifier.doors.presentation import PresentationDoor
 from verifier.doors.token import TokenDoor
 from verifier.forms import Forms
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
 from verifier.mcp.swapping import addresses
+from verifier.parts import GuardParts
 from verifier.service import Verifier
 from verifier.settings import VerifierSettings
 from verifier.swap import Swap

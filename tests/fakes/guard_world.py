@@ -21,12 +21,12 @@ from did_agent.keys.ed25519 import PublicKey, SigningKey
 from did_agent.keys.jwk import thumbprint
 from did_agent.presentation.present import present_jwt
 from did_agent.tokens.access_token import AccessToken, encode_access_token
-from verifier.composition import GuardParts
 from verifier.doors.presentation import PresentationDoor
 from verifier.doors.token import TokenDoor
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.caller import current_caller
 from verifier.mcp.guard import Guard
+from verifier.parts import GuardParts
 from verifier.policies import NoPolicies
 from verifier.ports import PolicySource
 from verifier.service import Verifier

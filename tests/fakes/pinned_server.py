@@ -22,9 +22,9 @@ from did_agent.policy import tool_review
 from did_agent.tokens.tool_pins import ToolPins
 from tests.fakes.guard_world import AGENT, BRIDGE, NOW, OTHER_KEY, RESOURCE, World, token
 from verifier.adapters.pins_file import PinsFile, SeenTools
-from verifier.composition import GuardParts
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
+from verifier.parts import GuardParts
 from verifier.pins import KnownTools, PinnedTools
 from verifier.receipts import Receipts
 

@@ -24,8 +24,9 @@ from tests.fakes.bridge_clients import register
 from tests.fakes.bridge_policy import PERMIT, publish, staff
 from tests.fakes.bridge_world import RESOURCE, Actor, World, cheap_passwords, world
 from verifier.adapters.spool import Spool
-from verifier.composition import GuardParts, compose
+from verifier.composition import compose
 from verifier.http import bearer_alone
+from verifier.parts import GuardParts
 
 LARGE = '@id("large") forbid(principal, action, resource) when { context has arguments && context.arguments has n && context.arguments.n > 20 };'
 NUMBERS = {"arguments": {"n": "Long"}}

@@ -16,9 +16,10 @@ from did_agent.did.key import did_key
 from did_agent.tokens.tool_receipt import MEMBER
 from tests.fakes.guard_world import ISSUER, NOW, RESOURCE, call, presentation
 from tests.fakes.machine import Machine
-from verifier.composition import GuardParts, compose
+from verifier.composition import compose
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
+from verifier.parts import GuardParts
 
 
 def list_menu() -> str:

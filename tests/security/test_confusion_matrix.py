@@ -30,11 +30,11 @@ from tests.fakes.bridge_clients import open_to_clients, publisher
 from tests.fakes.bridge_world import ACCESS, ASSERTION, EXCHANGE, JWT, REDIRECT, RESOURCE, VP, World, question, world
 from tests.fakes.bridge_world import cheap_passwords as make_passwords_cheap
 from tests.integration.test_bridge_jwt_bearer import GRANT, KUBERNETES, link, provider, trust
-from verifier.composition import GuardParts
 from verifier.doors.presentation import PresentationDoor
 from verifier.doors.token import TokenDoor
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
+from verifier.parts import GuardParts
 from verifier.service import Verifier
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.req("TOK-08")]

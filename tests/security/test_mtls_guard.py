@@ -14,10 +14,10 @@ import pytest
 from did_agent.adapters.peer_certificate import EXTENSION, Proxies
 from did_agent.tokens.confirmation import Confirmation
 from tests.fakes.guard_world import BRIDGE, RESOURCE, World, call, token
-from verifier.composition import GuardParts
 from verifier.mcp import protect
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
+from verifier.parts import GuardParts
 
 DER, OTHER = b"a certificate", b"another certificate"
 CALL = call("list_menu")

@@ -38,13 +38,13 @@ from tests.fakes.guard_world import (
     token,
 )
 from verifier.adapters.limits_sqlite import SQLiteLimits
-from verifier.composition import GuardParts
 from verifier.http import bearer_alone
 from verifier.limits.costs import Cost
 from verifier.limits.gate import LimitsGate, Refunds
 from verifier.limits.model import Charge, Refused, Spent
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
+from verifier.parts import GuardParts
 from verifier.service import Verifier
 
 Document = dict[str, Any]

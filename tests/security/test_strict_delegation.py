@@ -31,11 +31,12 @@ from tests.fakes.bridge_world import (
     redeem,
     world,
 )
-from verifier.composition import GuardParts, compose
+from verifier.composition import compose
 from verifier.doors.known import KnownTexts
 from verifier.doors.token import TokenDoor
 from verifier.http import Shown
 from verifier.model import Admission
+from verifier.parts import GuardParts
 
 STRICTNESSES: tuple[Strictness, ...] = ("off", "agents", "full")
 ANN = "https://people.example/ann"

@@ -13,7 +13,7 @@ import pytest
 
 from did_agent.errors import AuditUnavailable, NotAuthenticated
 from tests.fakes.guard_world import NOW, World, call, token
-from verifier import composition
+from verifier import parts as parts_of_guards
 from verifier.gates import RoomForTheRecord
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard, protect
@@ -93,7 +93,7 @@ async def test_a_guard_shows_its_counts_and_how_old_its_news_is(tmp_path: Path) 
 async def test_work_beside_the_guard_that_ends_is_begun_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(composition, "AGAIN", 0.0)
+    monkeypatch.setattr(parts_of_guards, "AGAIN", 0.0)
     begun = 0
     enough = asyncio.Event()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from did_agent.errors import Misconfigured
-from verifier.composition import GuardParts
+from verifier.parts import GuardParts
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

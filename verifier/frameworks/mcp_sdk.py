@@ -13,10 +13,11 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 
 from did_agent.errors import DidAgentError, Misconfigured, NotAuthenticated, Unavailable
-from verifier.composition import GuardParts, compose
+from verifier.composition import compose
 from verifier.frameworks.mcp_sdk_calls import Screen, ToolGuard
 from verifier.http import bearer_alone
 from verifier.model import Admission
+from verifier.parts import GuardParts
 from verifier.settings import GuardOptions
 
 

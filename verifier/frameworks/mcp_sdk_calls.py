@@ -18,12 +18,12 @@ from mcp_types import CallToolRequestParams, CallToolResult, TextContent
 
 from did_agent.errors import DidAgentError, InvalidParameter, PeerUnavailable
 from did_agent.policy.decide import Decision
-from verifier.composition import GuardParts
 from verifier.mcp.answers import DECISION_MEMBER, NOT_ALLOWED
 from verifier.mcp.caller import enter, leave
 from verifier.mcp.operation import OPEN_METHODS, TOOLS_CALL
 from verifier.methods import is_method
 from verifier.model import Admission
+from verifier.parts import GuardParts
 
 MAX_PAGES: Final = 100  # of a list of tools
 _INTERNAL: Final = -32603

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Final, Unpack
 
 from did_agent.errors import DidAgentError, Expired, NotAuthenticated
-from verifier.composition import GuardParts, compose
+from verifier.composition import compose
 from verifier.frameworks.mcp_sdk_calls import Screen, ToolGuard
 from verifier.http import bearer_alone
 from verifier.model import Admission
+from verifier.parts import GuardParts
 from verifier.settings import GuardOptions
 
 VARIABLE: Final = "MCP_AGENT_TOKEN"  # a token or a presentation; with _FILE the file that holds it

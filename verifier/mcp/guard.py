@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from did_agent.adapters.peer_certificate import HEADERS, peer_certificate
 from did_agent.errors import DidAgentError, Revoked, Unavailable
 from did_agent.policy.decide import Decision
-from verifier.composition import GuardParts, compose
+from verifier.composition import compose
 from verifier.http import keys_alone, read_credential
 from verifier.mcp.answers import (
     Answer,
@@ -38,6 +38,7 @@ from verifier.mcp.screening import Screening
 from verifier.mcp.sessions import Sessions
 from verifier.mcp.swapping import Asked, addresses, swap
 from verifier.model import Admission
+from verifier.parts import GuardParts
 from verifier.settings import GuardOptions
 from verifier.streams import CutSend, StreamCut
 from verifier.swap import Swap

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from did_agent.policy.decide import Decision
-from verifier.composition import GuardParts
 from verifier.mcp.operation import Operation
 from verifier.mcp.outcome import Outcome
 from verifier.mcp.receipts import Receipting
 from verifier.model import Admission
+from verifier.parts import GuardParts
 
 
 def receipting(
