@@ -16,7 +16,6 @@ from did_agent.policy.descoping import Mark
 from did_agent.proof.jose import UnverifiedJWS
 from did_agent.tokens.tool_pins import Definition, Pin
 from verifier.http import Shown
-from verifier.limits.model import Charge, Refused, Spent
 from verifier.marks import Marked
 from verifier.model import Entry, PresentedSession
 
@@ -193,26 +192,4 @@ class AuditSink(Protocol):
 
         Raises: AuditUnavailable; then what it records must not happen.
         """
-        ...
-
-
-class LimitCounter(Protocol):
-    """Counts what is charged to accounts, durably and over all guards that share it."""
-
-    async def spend(self, charges: Sequence[Charge], now: int, spend_id: str) -> Spent | Refused:
-        """Make all `charges` at once, or none; they come sorted by account and kind.
-
-        `spend_id` is ours and fresh.  Raises: StoreUnavailable.
-        """
-        ...
-
-    async def refund(self, spent: Spent) -> None:
-        """Take a spend back, once, while its windows last.
-
-        Raises: StoreUnavailable.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Let go of connections; the next spend makes new ones."""
         ...

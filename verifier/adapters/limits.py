@@ -10,7 +10,7 @@ from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import Malformed, Misconfigured
 from verifier.adapters.limits_sqlite import SQLiteLimits
 from verifier.limits.costs import Cost, parse_costs
-from verifier.ports import LimitCounter
+from verifier.limits.counter import LimitCounter
 
 SQLITE: Final = "sqlite:///"
 UNSAFE: Final = "#unsafe_may_forget"  # after the URL of a Valkey server whose durability may not be asked

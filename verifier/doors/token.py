@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,6 +14,7 @@ from did_agent.proof.jwt import SKEW
 from did_agent.tokens.access_token import AccessToken, verify_access_token
 from did_agent.tokens.nonces import NonceRing
 from verifier.delegation import StrictDelegation
+from verifier.doors.known import KnownCallers
 from verifier.http import Shown
 from verifier.model import Admission, Entry
 from verifier.ports import KeySource
@@ -41,6 +42,7 @@ class TokenDoor:
     keys: KeySource
     delegation: StrictDelegation | None = None  # without it the bridge's word on delegations is enough
     nonces: NonceRing | None = None
+    callers: KnownCallers = field(default_factory=KnownCallers)
 
     def opens(self, _shown: Shown, jws: UnverifiedJWS | None) -> bool:
         """Tell whether this is an access token."""
@@ -62,7 +64,7 @@ class TokenDoor:
             proven=proven.confirmations,
             now=now,
         )
-        known = _KnownToken(token=token, admission=_admission(token), kid=kid, key=key)
+        known = _KnownToken(token=token, admission=self._admission(token), kid=kid, key=key)
         return await self._enter(known, proven, now)
 
     async def _again(self, known: _KnownToken, shown: Shown, now: datetime) -> Entry:
@@ -84,9 +86,10 @@ class TokenDoor:
             behind = await self.delegation.require(token, now=now)
             # Whoever forged a token may have left out the credential whose revocation would end it.
             ids = tuple(dict.fromkeys((*admission.caller.credential_ids, *behind)))
-            admission = replace(admission, caller=replace(admission.caller, credential_ids=ids))
+            caller = self.callers.same(replace(admission.caller, credential_ids=ids))
+            admission = replace(admission, caller=caller)
         return Entry(admission=admission, single_use=single_use(proven), again=partial(self._again, known))
 
-
-def _admission(token: AccessToken) -> Admission:
-    return Admission(caller=caller_from_token(token), form="jwt", token_id=token.id, valid_until=token.expires)
+    def _admission(self, token: AccessToken) -> Admission:
+        caller = self.callers.same(caller_from_token(token))
+        return Admission(caller=caller, form="jwt", token_id=token.id, valid_until=token.expires)

@@ -13,9 +13,9 @@ from did_agent.credential.limits import Account
 from did_agent.policy.decide import Decision, short_did
 from verifier.gates import Asked, refuse
 from verifier.limits.costs import Cost, Uncountable
+from verifier.limits.counter import LimitCounter
 from verifier.limits.model import SECOND, Refused, Spent, microseconds
 from verifier.limits.plan import charges, in_words, units
-from verifier.ports import LimitCounter
 
 Refunds = Literal["never", "on_error"]
 

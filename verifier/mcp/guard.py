@@ -347,7 +347,7 @@ class Guard:
 
 
 def _metrics(parts: GuardParts) -> Callable[[], Answer]:
-    from verifier.adapters.metrics import CONTENT_TYPE, GuardMetrics
+    from verifier.metrics import CONTENT_TYPE, GuardMetrics
 
     metrics = GuardMetrics(parts)
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
