@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from guard_servers import Target, call, target, token
+from guard_servers import PROXY, Target, call, target, token
 from token_load import Outcome, closed_loop
 from token_servers import Bridge
 
@@ -35,6 +35,7 @@ CONTENDERS: Final = (
     Contender(name="our guard", kind="sdk guarded", beside="MCP SDK"),
     Contender(name="our guard, syncing costs nothing", kind="sdk guarded", beside="MCP SDK", disk=MEMORY),
     Contender(name="our guard, delivering to a ledger", kind="sdk guarded", beside="MCP SDK", ledger=True),
+    Contender(name="our guard as a reverse proxy", kind=PROXY, beside="MCP SDK"),
     Contender(name="FastMCP", kind="fastmcp"),
     Contender(name="FastMCP's JWTVerifier", kind="fastmcp verified", beside="FastMCP"),
     Contender(name="our guard, FastMCP", kind="fastmcp guarded", beside="FastMCP"),
@@ -103,7 +104,9 @@ def _report(rounds: Mapping[str, Sequence[Numbers]]) -> dict[str, Any]:
 
 def show(servers: Mapping[str, Any]) -> None:
     """Print a table."""
-    print("\nOne call of a tool, warm JWT, ms     p50     p99     CPU | adds p50     p99     CPU | of FastMCP's p50   CPU")
+    print(
+        "\nOne call of a tool, warm JWT, ms     p50     p99     CPU | adds p50     p99     CPU | of FastMCP's p50   CPU"
+    )
     for name, one in servers.items():
         line = f"{name:34}{one['p50']:8.3f}{one['p99']:8.3f}{one['cpu']:8.3f} |"
         if "adds" in one:

@@ -78,9 +78,7 @@ async def _measure(bridge: Bridge, rounds: int, count: int) -> dict[str, Any]:
     chains = await _chains(bridge)
     with tempfile.TemporaryDirectory(dir=bridge.folder) as name:
         folder = settled(Path(name), bridge)
-        parts = compose(
-            resource=RESOURCE, bridge=bridge.url, data=folder, trusted_issuers=[str(bridge.root["issuer"])]
-        )
+        parts = compose(resource=RESOURCE, bridge=bridge.url, data=folder, trusted_issuers=[str(bridge.root["issuer"])])
         async with parts.running():
             memory = Memory()
             light = replace(parts.verifier, audit=memory, replay=memory)
@@ -98,9 +96,7 @@ async def _measure(bridge: Bridge, rounds: int, count: int) -> dict[str, Any]:
     return {kind: {"us": value, "of_bare": value / bare} for kind, value in micros.items()}
 
 
-async def _round(
-    bridge: Bridge, parts: GuardParts, light: Verifier, chains: Chains, count: int
-) -> dict[str, float]:
+async def _round(bridge: Bridge, parts: GuardParts, light: Verifier, chains: Chains, count: int) -> dict[str, float]:
     """Measure everything once."""
     heavy = parts.verifier
     answers = await bodies(bridge.ports[0], bridge.prepare("cc", count))

@@ -9,14 +9,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 from token_processes import CORE, free_port, process, until_ready
-from token_servers import RESOURCE, Bridge
+from token_servers import COMMAND, RESOURCE, Bridge
 
 from did_agent.adapters.trust import FILE
 from did_agent.cli.deployment import Deployment, Urls
@@ -25,6 +25,7 @@ from did_agent.did.key import did_key
 from did_agent.encoding import base64url
 
 TARGET: Final = Path(__file__).with_name("guard_target.py")
+PROXY: Final = "proxy"  # our guard as a reverse proxy before a server of the SDK
 PARTY: Final = "urban-bites"  # whose events the ledger takes
 VERSION: Final = "2026-07-28"
 _META: Final = {
@@ -50,7 +51,6 @@ class Target:
     kind: str
     port: int
     pid: int
-    folder: Path
 
 
 @contextmanager
@@ -63,11 +63,17 @@ def target(kind: str, bridge: Bridge, *, ledger: bool = False, disk: str | None 
         folder, port = settled(Path(name), bridge), free_port()
         # Told apart from the parties' own environment, where a guard would find the deployment's folder.
         own = {key: value for key, value in os.environ.items() if not key.startswith("DID_AGENT_")}
-        command = [sys.executable, str(TARGET), kind, str(port), RESOURCE, bridge.url, name]
-        command.append(bridge.ledger if ledger else "")
-        with process(command, {**own}, core=CORE) as pid:
+        with ExitStack() as stack:
+            if kind == PROXY:
+                behind = stack.enter_context(target("sdk", bridge))
+                command = [*COMMAND, "--data", name, "guard", "--upstream", f"http://127.0.0.1:{behind.port}/mcp"]
+                command += ["--resource", RESOURCE, "--bridge", bridge.url, "--bind", f"127.0.0.1:{port}"]
+            else:
+                command = [sys.executable, str(TARGET), kind, str(port), RESOURCE, bridge.url, name]
+                command.append(bridge.ledger if ledger else "")
+            pid = stack.enter_context(process(command, own, core=CORE))
             until_ready(f"http://127.0.0.1:{port}/.well-known/oauth-protected-resource/mcp", also=404)
-            yield Target(kind=kind, port=port, pid=pid, folder=folder)
+            yield Target(kind=kind, port=port, pid=pid)
 
 
 def settled(folder: Path, bridge: Bridge) -> Path:

@@ -47,7 +47,9 @@ def fastmcp_verified(resource: str, bridge: str) -> Any:
     """Return the same behind FastMCP's own verifier of tokens, which knows signature, issuer, audience and scopes."""
     from fastmcp.server.auth import JWTVerifier
 
-    return fastmcp(JWTVerifier(jwks_uri=f"{bridge}/.well-known/jwks.json", issuer=bridge, audience=resource, algorithm="EdDSA"))
+    return fastmcp(
+        JWTVerifier(jwks_uri=f"{bridge}/.well-known/jwks.json", issuer=bridge, audience=resource, algorithm="EdDSA")
+    )
 
 
 def app(kind: str, resource: str, bridge: str, data: str, ledger: str) -> Any:

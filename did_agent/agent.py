@@ -16,6 +16,7 @@ from did_agent.client.bridge import BridgeClient
 from did_agent.client.certificate import ClientCertificate
 from did_agent.client.dpop import DPoPSigner
 from did_agent.client.issuer import IssuerClient
+from did_agent.client.tasks import complete_task
 from did_agent.clock import Clock, system_clock
 from did_agent.credential.capability import Capability, covered_by, parse_bare_capability
 from did_agent.credential.issuance import attenuate
@@ -105,20 +106,29 @@ class Agent:
         *,
         scope: str | None = None,
         subject_token: str | None = None,
+        task: str | None = None,
         dpop: DPoPSigner | None = None,
         certificate: ClientCertificate | None = None,
     ) -> str:
         """Exchange a presentation for an access token (RFC 8693), acting for `subject_token`'s subject if given.
 
-        It is a bearer token, unless `dpop` binds it to a key, or `certificate` to a TLS client certificate.
+        It is a bearer token, unless `dpop` binds it to a key, or `certificate` to a TLS client certificate.  With
+        `task`, which this agent names as it likes, it ends with the task.
 
         Raises: ServerRefused, PeerUnavailable, NotFound.
         """
         client = BridgeClient(bridge, certificate=certificate, clock=self._clock)
         presentation = self.present(bridge, challenge=await client.challenge(), resource=resource)
         return await client.exchange(
-            presentation, resource=resource, scope=scope, subject_token=subject_token, dpop=dpop
+            presentation, resource=resource, scope=scope, subject_token=subject_token, task=task, dpop=dpop
         )
+
+    async def complete_task(self, bridge: str, task: str) -> str:
+        """End a task by the name this agent gave it, or its id: all tokens for it end everywhere; returns its id.
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        return await complete_task(bridge, self._key, task, clock=self._clock)
 
     async def redeem(self, bridge: str, resource: str, *, code: str, code_verifier: str, redirect_uri: str) -> str:
         """Redeem an authorization code as its `requested_actor`, proven by a presentation.
@@ -146,6 +156,7 @@ class Agent:
         scope: str | None = None,
         details: Sequence[Mapping[str, Any]] | None = None,
         seconds: int | None = None,
+        task: str | None = None,
         dpop: DPoPSigner | None = None,
     ) -> str:
         """Ask a person who is elsewhere, wait for the answer, and return the token for acting for them.
@@ -156,11 +167,17 @@ class Agent:
         """
         asking = PersonElsewhere(bridge, self._key, dpop=dpop, clock=self._clock)
         return await asking.ask(
-            person, resource=resource, message=message, scope=scope, details=details, seconds=seconds
+            person, resource=resource, message=message, scope=scope, details=details, seconds=seconds, task=task
         )
 
     def auth(
-        self, resource: str, *, bridge: str, bound: bool = True, certificate: ClientCertificate | None = None
+        self,
+        resource: str,
+        *,
+        bridge: str,
+        bound: bool = True,
+        certificate: ClientCertificate | None = None,
+        task: str | None = None,
     ) -> httpx2.Auth:
         """Return httpx authentication with tokens for `resource`, renewed before they end.
 
@@ -170,7 +187,9 @@ class Agent:
         """
         dpop = DPoPSigner(self._key, clock=self._clock) if bound and certificate is None else None
         return TokenAuth(
-            lambda: self.token(bridge, resource, dpop=dpop, certificate=certificate), dpop=dpop, clock=self._clock
+            lambda: self.token(bridge, resource, task=task, dpop=dpop, certificate=certificate),
+            dpop=dpop,
+            clock=self._clock,
         )
 
     def presentation_auth(self, resource: str, *, bound: bool = False) -> httpx2.Auth:

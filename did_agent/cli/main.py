@@ -27,6 +27,7 @@ from did_agent.cli.login import login
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
 from did_agent.cli.policy import policy
 from did_agent.cli.signing_keys import signing_key
+from did_agent.cli.tasks import signal, task
 from did_agent.cli.tokens import token
 from did_agent.cli.tools import tool
 from did_agent.cli.up import asked_to_end, run_alone, running
@@ -176,8 +177,10 @@ for group in (
     federation,
     login,
     policy,
+    signal,
     signing_key,
     subject,
+    task,
     key,
     did,
     doctor,

@@ -34,12 +34,13 @@ def token() -> None:
 @click.argument("agent")
 @click.option("--resource", required=True, help="Exact identifier of the MCP server.")
 @click.option("--scope", help="Scopes, separated by spaces; all the agent may have if left out.")
+@click.option("--task", help="What it is for, in the agent's words; `did-agent task complete` ends it.")
 @json_option
 @click.pass_obj
-def get(at: Deployment, agent: str, resource: str, scope: str | None, as_json: bool) -> None:
+def get(at: Deployment, /, agent: str, *, resource: str, scope: str | None, task: str | None, as_json: bool) -> None:
     """Present the agent's credential to the bridge and print the access token."""
     held = Agent.load(agent, path=at.wallet.path)
-    text = asyncio.run(held.token(at.urls.bridge_url, resource, scope=scope))
+    text = asyncio.run(held.token(at.urls.bridge_url, resource, scope=scope, task=task))
     emit({"access_token": text, "resource": resource}, as_json=as_json, text=text)
 
 

@@ -46,10 +46,12 @@ class PersonElsewhere:
         scope: str | None = None,
         details: Sequence[Mapping[str, Any]] | None = None,
         seconds: int | None = None,
+        task: str | None = None,
     ) -> str:
         """Ask `person`, wait, and return the token with which the agent acts for them.
 
-        `message` is shown as the agent's words, `details` are `authorization_details`, `seconds` how long to wait.
+        `message` is shown as the agent's words, `details` are `authorization_details`, `seconds` how long to wait,
+        `task` what it is for.
 
         Raises: ConsentDenied, RequestExpired, ServerRefused, PeerUnavailable.
         """
@@ -60,6 +62,7 @@ class PersonElsewhere:
             "scope": scope,
             "authorization_details": None if details is None else json.dumps(list(map(dict, details))),
             "requested_expiry": None if seconds is None else str(seconds),
+            "task": task,
         }
         asked = await self._post("/bc-authorize", fields)
         return await self._answer(text_in(asked, "auth_req_id"), _seconds(asked, "interval", 5))

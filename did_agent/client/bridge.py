@@ -66,6 +66,7 @@ class BridgeClient:
         resource: str,
         scope: str | None = None,
         subject_token: str | None = None,
+        task: str | None = None,
         dpop: DPoPSigner | None = None,
     ) -> str:
         """Return the token a presentation is exchanged for (RFC 8693); with `subject_token` as its next actor.
@@ -76,6 +77,7 @@ class BridgeClient:
         """
         shown = json.dumps(presentation)
         fields: dict[str, str | None] = {"grant_type": TOKEN_EXCHANGE, "resource": resource, "scope": scope}
+        fields["task"] = task
         if subject_token is None:
             fields |= {"subject_token": shown, "subject_token_type": VP_TYPE}
         else:

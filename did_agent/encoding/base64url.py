@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from typing import Final
 
@@ -10,6 +9,7 @@ from did_agent.errors import BadEncoding
 
 # What only the other alphabet has becomes what no alphabet has, so that the strict decoder refuses it.
 _STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = {0: b"", 2: b"==", 3: b"="}
 # The last character of a text whose length is not a multiple of four has bits that mean nothing: they must be zero,
 # or one value would have several spellings.
@@ -18,7 +18,7 @@ _LAST: Final = {0: None, 2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 
 def encode(raw: bytes) -> str:
     """Return `raw` as base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
 
 
 def decode(text: str) -> bytes:

@@ -86,7 +86,7 @@ async def allowed(counter: Any, *charges: Charge, now: int = NOW) -> bool:
     return isinstance(await counter.spend(charges, now, fresh()), Spent)
 
 
-@pytest.mark.req("LIM-03")
+@pytest.mark.req("DEL-05")
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_store_counts_like_the_reference(counter: Any, seed: int) -> None:
     choose, reference = random.Random(seed), Reference()
@@ -140,7 +140,7 @@ async def test_all_charges_are_made_or_none(counter: Any) -> None:
     assert [await allowed(counter, calls(child, 5)) for _ in range(5)] == [True] * 4 + [False]
 
 
-@pytest.mark.req("LIM-03")
+@pytest.mark.req("DEL-05")
 async def test_of_many_calls_at_once_exactly_as_many_as_the_cap_allows_are_made(url: str, tmp_path: Path) -> None:
     guards = [open_limits(url, default=tmp_path / "guard.db") for _ in range(3)]
     parent, children = fresh(), [fresh(), fresh()]

@@ -86,7 +86,7 @@ def shared(store: str, folder: Path) -> Iterator[str | None]:
         yield POSTGRES if store == "postgresql" else None
 
 
-@pytest.mark.req("LIM-03", "DEL-04")
+@pytest.mark.req("DEL-05", "DEL-04")
 @pytest.mark.parametrize(
     "store",
     ["sqlite", pytest.param("postgresql", marks=NO_POSTGRES), pytest.param("valkey", marks=NO_VALKEY)],

@@ -81,7 +81,7 @@ def hand_on(w: World, giver: Actor, taker: Actor, limits: dict[str, Any]) -> dic
     )
 
 
-@pytest.mark.req("DEL-05", "LIM-03")
+@pytest.mark.req("DEL-05")
 async def test_every_grant_names_the_accounts_that_a_presentation_names(w: World) -> None:
     agent = limited(w)
     expected = presented(w, agent.held[0], holder=agent)
@@ -165,7 +165,7 @@ async def test_what_a_person_allowed_is_counted_for_the_consent_and_not_for_each
     assert len(set(accounts)) == 2
 
 
-@pytest.mark.req("DEL-05", "LIM-03")
+@pytest.mark.req("DEL-05")
 async def test_the_next_hop_is_charged_for_itself_and_for_what_it_came_from(w: World) -> None:
     agent, taker = limited(w), w.enrol("taker")
     child = hand_on(w, agent, taker, {"maxCalls": 2, "windowSeconds": 60})

@@ -54,7 +54,8 @@ async def test_a_completed_task_is_refused_by_the_guard_within_two_seconds(kitch
     assert admission.caller.task is not None
     assert admission.caller.task in admission.revocable_ids
     cut: list[str] = []
-    kitchen.parts.feed and kitchen.parts.feed.watch(cut.append)
+    assert kitchen.parts.feed is not None
+    kitchen.parts.feed.watch(cut.append)
     began = time.monotonic()
     answer = await kitchen.w.post("/tasks/complete", {"task": "tidy-up", **kitchen.w.assertion(kitchen.agent.key)})
     assert answer.status_code == 200, answer.text
@@ -132,9 +133,7 @@ async def test_marks_hold_at_another_guard_of_the_same_store_and_after_a_restart
     (tmp_path / "other").mkdir()
     parts = guard(kitchen.w, tmp_path / "other", limits_url=store)
     (gate,) = (one for one in parts.verifier.gates if isinstance(one, Descoping))
-    moved = Descoping(
-        policies=kitchen.parts.verifier.policies, risks=kitchen.parts.verifier.risks, marks=gate.marks
-    )
+    moved = Descoping(policies=kitchen.parts.verifier.policies, risks=kitchen.parts.verifier.risks, marks=gate.marks)
     admission = await kitchen.parts.verifier.admit(bearer_alone(token))
     (here,) = (one for one in kitchen.parts.verifier.gates if isinstance(one, Descoping))
     object.__setattr__(here, "marks", moved.marks)

@@ -162,7 +162,7 @@ def _changed(at: Bridge, **changes: Any) -> str:
     return at.says("agent-resumed", AGENT, **changes)
 
 
-@pytest.mark.req("REV-01", "REV-02", "NET")
+@pytest.mark.req("REV-01", "REV-02", "NET-06")
 @pytest.mark.parametrize("kind", STRANGE)
 async def test_a_strange_answer_counts_for_nothing_and_the_next_good_one_is_heard(kind: str) -> None:
     async with bridge() as at:

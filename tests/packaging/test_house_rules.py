@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[2]
 PARTIES = ("did_agent", "issuer", "bridge", "verifier", "ledger")
 MAX_FILE_LINES = 400
 # Lines of code without blank lines, comments and docstrings.  A capability may raise the number by what it needs;
-# between capabilities it only goes down.  10,600 was the road walked once, 17,500 with the credential core; the rest is
-# the authorization server.
-MAX_CODE_LINES = 28_500
+# between capabilities it only goes down.  10,600 was the road walked once, 17,500 with the credential core, 28,500 with
+# the authorization server; the rest is the verifier.
+MAX_CODE_LINES = 36_500
 BANNED_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|misc|manager)(_|$)")
 
 

@@ -55,7 +55,7 @@ def plan(held: Capability, total: str) -> tuple[Charge, ...]:
     return found
 
 
-@pytest.mark.req("LIM-03", "DEL-05")
+@pytest.mark.req("DEL-05")
 @settings(max_examples=150, deadline=None)
 @given(
     limit_sets,

@@ -124,7 +124,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     await counter.close()
 
 
-@pytest.mark.req("LIM-03")
+@pytest.mark.req("DEL-05")
 async def test_a_presentation_and_its_token_spend_from_the_same_account(place: Place) -> None:
     document = credential(capabilities=[held(FEW)])
     text = exchanged(chain_of(document))
@@ -154,7 +154,7 @@ async def test_a_model_can_read_which_limit_is_reached_and_for_how_long(place: P
     assert await place.reason(exchanged(chain_of(document))) == "allowed"
 
 
-@pytest.mark.req("DEL-04", "DEL-05", "LIM-03")
+@pytest.mark.req("DEL-04", "DEL-05")
 async def test_handing_on_twice_doubles_no_budget(place: Place) -> None:
     parent = credential(capabilities=[held(FEW)], max_depth=1)
     children = [child_of(parent, held({"maxCalls": 2})) for _ in range(2)]
@@ -206,7 +206,7 @@ async def test_of_several_limited_capabilities_the_first_that_still_can_is_spent
     assert "it can work again in 60 seconds" in place.world.events[-1].explanation
 
 
-@pytest.mark.req("LIM-03")
+@pytest.mark.req("DEL-05")
 async def test_amounts_are_spent_where_the_resource_says_what_a_call_costs(place: Place) -> None:
     document = credential(capabilities=[held({"maxAmount": "10", "currency": "EUR"}, "create_order", "pay")])
     assert await place.reason(presented(document), total="7.50") == "allowed"

@@ -87,7 +87,7 @@ UNCOUNTABLE = [
 ]
 
 
-@pytest.mark.req("LIM-03")
+@pytest.mark.req("DEL-05")
 @pytest.mark.parametrize(("limits", "arguments", "costs", "why"), UNCOUNTABLE)
 def test_a_cost_that_cannot_be_told_exactly_is_none(
     limits: dict[str, Any], arguments: dict[str, Any], costs: dict[str, Cost], why: str

@@ -22,6 +22,20 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)  # a Monday, 13:00 in Berlin
 OTHER = "did:key:z6MkpTHR8VNsBxYAAWHut2Geadd9jSwuBV8xRoAnwWsdvktH"
 AFTER: dict[str, Any] = {"name": "secrets", "after": ["read_secrets"], "remove": ["send_mail"], "for_seconds": 3600}
 RISK: dict[str, Any] = {"name": "risky", "risk_at_least": 70, "remove": ["*"]}
+ODD_HOURS: list[dict[str, Any]] = [
+    {"from": "8:00"},
+    {"from": "24:00"},
+    {"from": "18:00"},
+    {"to": 18},
+    {"days": []},
+    {"days": [0]},
+    {"days": [8]},
+    {"days": ["1"]},
+    {"timezone": "Europe/Atlantis"},
+    {"timezone": "../../etc/passwd"},
+    {"timezone": ""},
+    {"holidays": []},
+]
 HOURS: dict[str, Any] = {
     "name": "hours",
     "outside": {"from": "08:00", "to": "18:00", "days": [1, 2, 3, 4, 5], "timezone": "Europe/Berlin"},
@@ -102,23 +116,7 @@ def test_a_rule_that_is_not_understood_is_refused(changes: dict[str, Any]) -> No
         {"name": "x", "remove": ["*"], "risk_at_least": 5, "within": "task"},
         {"name": "x", "remove": ["*"], "risk_at_least": 5, "for_seconds": 5},
         {"name": "x", "remove": ["*"], "after": ["a"]},
-        *(
-            {**HOURS, "outside": {**HOURS["outside"], **change}}
-            for change in (
-                {"from": "8:00"},
-                {"from": "24:00"},
-                {"from": "18:00"},
-                {"to": 18},
-                {"days": []},
-                {"days": [0]},
-                {"days": [8]},
-                {"days": ["1"]},
-                {"timezone": "Europe/Atlantis"},
-                {"timezone": "../../etc/passwd"},
-                {"timezone": ""},
-                {"holidays": []},
-            )
-        ),
+        *({**HOURS, "outside": HOURS["outside"] | change} for change in ODD_HOURS),
     ],
 )
 def test_a_rule_has_one_trigger_and_all_of_it(entry: dict[str, Any]) -> None:
