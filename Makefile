@@ -36,6 +36,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/credential_verify.py $(ARGS)
 	@$(BIN)/python benchmarks/import_and_memory.py
 	@$(BIN)/python benchmarks/token_endpoint.py
+	@$(BIN)/python benchmarks/guard.py
 
 screenshots: $(VENV)/.dev
 	@DID_AGENT_SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -q tests/browser/test_screenshots.py $(ARGS)

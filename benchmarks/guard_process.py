@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -181,7 +182,7 @@ async def _chains(bridge: Bridge) -> Chains:
     keys = [bridge.keys[0], *(SigningKey.generate() for _ in range(HOPS - 1))]
     chain: list[dict[str, Any]] = [document]
     now = system_clock().replace(microsecond=0)
-    for giver, taker in zip(keys, keys[1:], strict=False):
+    for giver, taker in pairwise(keys):
         parent: Mapping[str, Any] = chain[0]
         child = attenuate(
             parent,

@@ -60,7 +60,8 @@ def target(kind: str, bridge: Bridge, *, ledger: bool = False, disk: str | None 
     `disk` is the folder where the guard's own begins: on a disk that is memory, syncing costs nothing.
     """
     with tempfile.TemporaryDirectory(dir=disk or bridge.folder) as name:
-        folder, port = settled(Path(name), bridge), free_port()
+        settled(Path(name), bridge)
+        port = free_port()
         # Told apart from the parties' own environment, where a guard would find the deployment's folder.
         own = {key: value for key, value in os.environ.items() if not key.startswith("DID_AGENT_")}
         with ExitStack() as stack:

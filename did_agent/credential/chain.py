@@ -128,13 +128,11 @@ def verify_chain(
         raise DepthExceeded(f"{len(documents)} credentials, at most {ceiling + 1} are read")
     known = KnownCredentials(0) if known is None else known
     setting = Setting(now=now, trusted=trusted, max_depth=ceiling, known=known)
-    texts = known.canonical(documents)
-    before: VerifiedChain | None = known.find_chain(texts)
+    before: VerifiedChain | None = known.find_chain(documents)
     if before is not None and before.leaf.subject == holder:
         _judge_again(before, setting)
         return before
-    pairs = zip(documents, texts, strict=True)
-    links = _in_order([known.read(document, text) for document, text in pairs], holder)
+    links = _in_order([known.read(document) for document in documents], holder)
     for check in CHAIN_CHECKS:
         check(links, setting)
     for position in range(len(links) - 1, -1, -1):  # root first: nothing below it counts before it holds
@@ -145,7 +143,7 @@ def verify_chain(
     chain = VerifiedChain(
         links=links, capabilities=charged(links), root_issuer=links[-1].issuer, digest=digest.digest_uri(content)
     )
-    known.remember_chain(texts, chain, links)
+    known.remember_chain(documents, chain, links)
     return chain
 
 

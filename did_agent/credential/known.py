@@ -9,12 +9,13 @@ part of, for nothing about it should linger.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from did_agent.credential.model import CapabilityCredential, parse_capability_credential
 from did_agent.encoding import jcs
 from did_agent.encoding.digest import sha256
+from did_agent.encoding.strict_json import text_of
 from did_agent.proof.data_integrity import VerifiedDocument
 
 MAX_KNOWN: Final = 4_096  # credentials; each holds its document, at most 64 KiB
@@ -31,22 +32,14 @@ class KnownCredentials:
         self._found: OrderedDict[bytes, CapabilityCredential] = OrderedDict()
         self._chains: OrderedDict[bytes, tuple[Any, tuple[CapabilityCredential, ...]]] = OrderedDict()
 
-    def canonical(self, documents: Sequence[Mapping[str, object]]) -> list[bytes | None]:
-        """Return the bytes by which documents are known; None where nothing is remembered.
-
-        Raises: BadEncoding.
-        """
-        return [jcs.canonicalize(document) if self._size else None for document in documents]
-
-    def read(self, document: Mapping[str, object], canonical: bytes | None = None) -> CapabilityCredential:
+    def read(self, document: Mapping[str, object]) -> CapabilityCredential:
         """Return the typed view of a document, the one made before where the bytes are the same.
 
-        `canonical` is its JCS form, where the caller has it already.
         Raises: as `parse_capability_credential`.
         """
         if not self._size:
             return parse_capability_credential(document)
-        canonical = jcs.canonicalize(document) if canonical is None else canonical
+        canonical = jcs.canonicalize(document)
         found = self._found.get(sha256(canonical))
         return parse_capability_credential(document, canonical=canonical) if found is None else found
 
@@ -63,17 +56,18 @@ class KnownCredentials:
         if len(self._found) > self._size:
             self._found.popitem(last=False)
 
-    def find_chain(self, canonical: Iterable[bytes | None]) -> Any | None:
+    def find_chain(self, documents: Sequence[Mapping[str, object]]) -> Any | None:
         """Return the chain that was made before of exactly these documents in this order."""
-        found = self._chains.get(_name(canonical)) if self._size else None
+        found = self._chains.get(_name(documents)) if self._chains else None
+        # What is returned is what was verified then, whatever else has the same text.
         return None if found is None else found[0]
 
     def remember_chain(
-        self, canonical: Iterable[bytes | None], chain: Any, links: tuple[CapabilityCredential, ...]
+        self, documents: Sequence[Mapping[str, object]], chain: Any, links: tuple[CapabilityCredential, ...]
     ) -> None:
         """Keep a chain, if what it was made of is kept."""
         if all(map(self.holds, links)):
-            self._chains[_name(canonical)] = chain, links
+            self._chains[_name(documents)] = chain, links
             if len(self._chains) > min(self._size, MAX_CHAINS):
                 self._chains.popitem(last=False)
 
@@ -90,5 +84,5 @@ def _speaks_of(held: CapabilityCredential, named: frozenset[str]) -> bool:
     return held.id in named or held.issuer in named or held.subject in named
 
 
-def _name(canonical: Iterable[bytes | None]) -> bytes:
-    return sha256(b"\n".join(text or b"" for text in canonical))  # no line end stands in a canonical form
+def _name(documents: Sequence[Mapping[str, object]]) -> bytes:
+    return sha256(text_of(documents) or b"")  # no chain is empty

@@ -33,7 +33,8 @@ def parse_json(
     """
     value = _round_trip(raw, max_bytes)
     if value is not _UNSURE:
-        _require_depth(value, max_depth)
+        if _brackets(raw) > max_depth:  # fewer cannot be deeper
+            _require_depth(value, max_depth)
         return value
     text = _text(raw, max_bytes)
     try:
@@ -64,6 +65,18 @@ def parse_object(raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int 
     if not isinstance(value, dict):
         raise NotJSON("the JSON text is not an object")
     return value
+
+
+def text_of(value: object) -> bytes | None:
+    """Return a text by which a value is known again, members in the order they have; None for what is no JSON."""
+    try:
+        return orjson.dumps(value)
+    except (TypeError, RecursionError):
+        return None
+
+
+def _brackets(raw: bytes | str) -> int:
+    return raw.count("{") + raw.count("[") if isinstance(raw, str) else raw.count(b"{") + raw.count(b"[")
 
 
 def _round_trip(raw: bytes | str, max_bytes: int) -> object:

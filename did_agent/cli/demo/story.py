@@ -129,14 +129,21 @@ class _Story:
     async def agent_to_agent(self) -> None:
         self._tell.chapter(5, "Agent to agent: a narrower capability, signed by the agent that hands it on")
         giver, taker = self._agents["ordering-assistant"], self._agents["delivery-agent"]
-        child = giver.delegate(taker.did, resource=self._resource, tools={"assign_delivery": {}}, valid_seconds=900)
+        child = giver.delegate(
+            taker.did,
+            resource=self._resource,
+            tools={"assign_delivery": {}},
+            limits={"maxCalls": 1},
+            valid_seconds=900,
+        )
         taker.add_credential(child)
-        self._tell.step("ordering-assistant signs for delivery-agent", "assign_delivery only, 15 min")
+        self._tell.step("ordering-assistant signs for delivery-agent", "assign_delivery only, once, 15 min")
         token = await taker.token(self._bridge, self._resource, subject_token=self._user_token)
         act = _claims(token)["act"]
         nested = act["sub"] == taker.did and act["act"]["sub"] == giver.did
         self._tell.step("nested act", f"{short_did(taker.did)} ◂ {short_did(giver.did)} ◂ smith", as_told=nested)
         await self._allowed(Bearer(token), "assign_delivery", {"order_id": "1", "courier": "Ada"})
+        await self._refused(Bearer(token), "assign_delivery", {"order_id": "1", "courier": "Bob"}, because="limit")
         await self._refused(Bearer(token), "create_order", {"item": "falafel", "quantity": 1}, because="agent")
 
     async def both_forms(self) -> None:
