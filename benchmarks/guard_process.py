@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import sys
 import tempfile
 import time
@@ -108,6 +109,8 @@ async def _round(bridge: Bridge, parts: GuardParts, light: Verifier, chains: Cha
         door.known.forget(*chains.agents())
 
     found = {"bare Ed25519 verification": await _timed(_bare(tokens[0]), [""] * count)}
+    with tempfile.TemporaryFile(dir=bridge.folder) as file:
+        found["bare sync of this disk"] = await _timed(_synced(file.fileno()), [""] * count)
     for where, verifier in (("", light), (", on disk", heavy)):
         decided = _decided(verifier)
         if verifier is light:
@@ -168,6 +171,17 @@ def _bare(token: str) -> Work:
         key.verify(sent, signed)
 
     return verify
+
+
+def _synced(descriptor: int) -> Work:
+    os.pwrite(descriptor, b"\0" * 1_048_576, 0)
+    os.fsync(descriptor)
+
+    async def sync(_shown: str) -> None:
+        os.pwrite(descriptor, b"event" * 200, 0)  # into what is there, as the journal does
+        os.fdatasync(descriptor)
+
+    return sync
 
 
 _keys: dict[str, bytes] = {}

@@ -57,7 +57,7 @@ class Ending:
         """
         now, reason = self.clock(), "an operator ended everything of this subject"
         async with self.store.transaction() as work:
-            if not _is_agent(subject) and await work.user(subject) is None:
+            if not is_agent(subject) and await work.user(subject) is None:
                 raise errors.NotFound("there is no such user; agents are named by their DID")
             await work.sign_out(subject)
             ended = await work.end_families(subject)
@@ -106,7 +106,11 @@ class Ending:
             return await work.family(named.family)
 
 
-def _is_agent(subject: str) -> bool:
+def is_agent(subject: str) -> bool:
+    """Tell whether a subject is named as agents are; a person otherwise.
+
+    Raises: BadDID.
+    """
     # A mistyped DID would end nothing and be answered as done: what no agent can be called is refused.
     if not subject.startswith("did:"):
         return False

@@ -12,6 +12,7 @@ from bridge.model import Identity
 from bridge.model.signals import MAX_LIFE, Signal
 from bridge.ports import Store
 from bridge.service.callers import Caller
+from bridge.service.ending import is_agent
 from bridge.service.revocation import announce
 from did_agent.clock import Clock
 from did_agent.errors import InsufficientScope, InvalidParameter, NotFound
@@ -33,7 +34,7 @@ class Signals:
     ) -> Signal:
         """Say how risky an agent or a person is, in place of what the same source said before; 0 takes it back.
 
-        Raises: InvalidParameter, InsufficientScope, NotFound when there is no such person.
+        Raises: InvalidParameter, InsufficientScope, NotFound when there is no such person, BadDID.
         """
         require_source(by)
         if not 0 <= level <= MAX_RISK or not 0 < seconds <= MAX_LIFE.total_seconds():
@@ -43,7 +44,7 @@ class Signals:
         signal = Signal(subject=subject, risk=risk, reason=reason[:MAX_REASON], raised=now)
         async with self.store.transaction() as work:
             # A mistyped name would hold nobody back and be answered as done.
-            if not subject.startswith("did:") and await work.user(subject) is None:
+            if not is_agent(subject) and await work.user(subject) is None:
                 raise NotFound("there is no such user; agents are named by their DID")
             await work.put_signal(signal)
             await announce(

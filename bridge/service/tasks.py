@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge import audit_trail, tasks
-from bridge.clients import require_client
+from bridge.clients import Client, require_client
 from bridge.model import Identity, OAuthRequest, User
 from bridge.model.consents import Consent
 from bridge.model.tasks import Task
@@ -67,10 +67,11 @@ class Tasks:
         named = request.get("task")
         if named is None:
             raise errors.MissingParameter("task is required")
-        task = await self._named(named, client_id=client.id)
-        is_operator = client.id in self.operators
-        if not is_operator and not tasks.may_complete(task, client_id=client.id, agent=client.agent):
-            raise errors.NotFound("there is no such task of this client")
+        try:
+            task = await self._of_client(named, client)
+        except errors.NotFound as error:
+            await self._refused(named, error, client, request.request_id)
+            raise
         kind: PrincipalKind = "agent" if client.agent is not None else "service"
         await self._end(task, by=client.id, kind=kind, request_id=request.request_id, client_id=client.id)
         return task
@@ -99,6 +100,29 @@ class Tasks:
         """Return the tasks that are not over, the newest first: those of a person, or all."""
         async with self.store.transaction() as work:
             return await work.open_tasks(limit=MOST, username=None if user is None else user.username)
+
+    async def _of_client(self, named: str, client: Client) -> Task:
+        task = await self._named(named, client_id=client.id)
+        is_operator = client.id in self.operators
+        if not is_operator and not tasks.may_complete(task, client_id=client.id, agent=client.agent):
+            raise errors.NotFound("there is no such task of this client")
+        return task
+
+    async def _refused(self, named: str, error: errors.DidAgentError, client: Client, request_id: str) -> None:
+        async with self.store.transaction() as work:
+            await work.record(
+                audit_trail.bridge_event(
+                    self.identity,
+                    "task.complete",
+                    error.detail,
+                    now=self.clock(),
+                    decision="deny",
+                    reason=error.code,
+                    client_id=client.id,
+                    target=named,
+                    request_id=request_id,
+                )
+            )
 
     async def _named(self, named: str, *, client_id: str) -> Task:
         if not tasks.is_reference(named):

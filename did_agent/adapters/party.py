@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import h11
 import uvicorn
@@ -23,6 +24,7 @@ SENDING_TIMEOUT: Final = 10.0  # s for a whole header section, and for the rest 
 KEEP_ALIVE: Final = 30  # s an idle connection is kept
 GRACE: Final = 3  # s open requests get at shutdown
 MAX_CONNECTIONS: Final = 1_000
+SPARE: Final = 256  # descriptors beside those of connections: files, and connections to others
 _READY_STEP: Final = 0.01  # s between looks at a starting server
 
 
@@ -54,7 +56,7 @@ def server(
     context = None if tls is None else tls.context()
     config = uvicorn.Config(
         app,
-        http=_Impatient,
+        http=_impatient(),
         ws="none",
         lifespan="off" if is_second else "on",
         ssl_context_factory=None if context is None else lambda _config, _default: context,
@@ -75,8 +77,12 @@ def server(
 
 
 class _Impatient(H11Protocol):
-    """uvicorn's h11 with the limit it lacks: half a header must not hold its connection for ever (LIM-02)."""
+    """uvicorn's h11 with the limits it lacks (LIM-02): half a header must not hold its connection for ever.
 
+    Where all connections are taken, a new one takes the place of the one that has waited longest without a request.
+    """
+
+    waiting: ClassVar[dict[_Impatient, None]]  # of one server, the longest first
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -84,19 +90,42 @@ class _Impatient(H11Protocol):
         ours = getattr(transport.get_extra_info("ssl_object"), "certificates", None)
         if ours is not None:  # a listener that asks for certificates
             self.app = _with_certificates(self.app, ours())
+        self._take_a_place()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._queue()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        self.waiting.pop(self, None)
         super().connection_lost(exc)
 
+    def _take_a_place(self) -> None:
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            longest = next(iter(self.waiting), None)
+            if longest is not None:
+                del self.waiting[longest]
+                self.connections.discard(longest)  # what is counted; the loop lets go of it a moment later
+                longest.transport.abort()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _queue(self) -> None:
+        if self._is_answering() or self.transport.is_closing():
+            self.waiting.pop(self, None)
+        else:
+            self.waiting.setdefault(self)
+
     def _watch(self) -> None:
-        unanswered = self.cycle is not None and not self.cycle.response_complete
-        if unanswered or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+        self._queue()
+        if self._is_answering() or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._forget()
         elif self._deadline is None:  # counted from the first byte, not anew with each
             self._deadline = self.loop.call_later(SENDING_TIMEOUT, self.transport.close)
@@ -105,6 +134,13 @@ class _Impatient(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _impatient() -> type[asyncio.Protocol]:
+    class OfOneServer(_Impatient):
+        waiting: ClassVar[dict[_Impatient, None]] = {}
+
+    return OfOneServer
 
 
 def _with_certificates(app: Any, certificates: tuple[bytes, ...]) -> Any:
@@ -126,6 +162,7 @@ async def serving(apps: Sequence[Place], *, most: int = MAX_CONNECTIONS) -> Asyn
     Raises: Misconfigured when one of them does not start.
     """
     listeners = [place[1] for place in apps]
+    most = min(most, _descriptors(most * len(apps) + SPARE) // max(1, len(apps)))
     servers = [
         server(place[0], *place[2:], is_second=any(place[0] is earlier[0] for earlier in apps[:number]), most=most)
         for number, place in enumerate(apps)
@@ -142,6 +179,17 @@ async def serving(apps: Sequence[Place], *, most: int = MAX_CONNECTIONS) -> Asyn
         await asyncio.gather(*tasks, return_exceptions=True)
         for listener in listeners:
             listener.close()
+
+
+def _descriptors(wanted: int) -> int:
+    """Ask the system for so many descriptors beside the spare ones, and return how many of them there are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):  # a system may have a bound of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+            soft = granted
+    return wanted - SPARE if soft == resource.RLIM_INFINITY else max(1, soft - SPARE)
 
 
 async def _serve(running: uvicorn.Server, listener: socket.socket) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,28 @@ import pytest
 
 from did_agent.errors import StoreUnavailable
 from did_agent.policy.descoping import Mark
+from tests.fakes import valkey
+from verifier.adapters.limits import UNSAFE
 from verifier.adapters.marks import open_marks
 from verifier.marks import Marked
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POSTGRES = os.environ.get("DID_AGENT_TEST_POSTGRES")
+NO_VALKEY = pytest.mark.skipif(valkey.is_missing(), reason=valkey.REASON)
 NO_POSTGRES = pytest.mark.skipif(POSTGRES is None, reason="no PostgreSQL: run the tests through tests/with_postgres.py")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=NO_POSTGRES)])
+@pytest.fixture(scope="module")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with valkey.running(tmp_path_factory.mktemp("valkey"), *valkey.DURABLE) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=NO_POSTGRES), pytest.param("valkey", marks=NO_VALKEY)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'marks.db'}" if request.param == "sqlite" else str(POSTGRES)
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'marks.db'}"
+    return str(POSTGRES) if request.param == "postgres" else str(request.getfixturevalue("valkey_url"))
 
 
 @pytest.fixture
@@ -125,9 +136,21 @@ async def test_what_cannot_be_marked_is_refused(tmp_path: Path) -> None:
     elsewhere = open_marks("valkey://127.0.0.1:1", default=tmp_path)
     with pytest.raises(StoreUnavailable):
         await claim(elsewhere, [], [mark(key())])
+    await elsewhere.close()
     gone = open_marks("postgresql://127.0.0.1:9/nothing", default=tmp_path)
     with pytest.raises(StoreUnavailable):
         await claim(gone, [], [mark(key())])
+
+
+@NO_VALKEY
+async def test_a_server_that_may_forget_is_taken_only_when_that_is_said(tmp_path: Path) -> None:
+    with valkey.running(tmp_path) as url:
+        forgetful, known = open_marks(url, default=tmp_path), open_marks(url + UNSAFE, default=tmp_path)
+        with pytest.raises(StoreUnavailable):
+            await claim(forgetful, [], [mark(key())])
+        assert isinstance(await claim(known, [], [mark(key())]), Marked)
+        await forgetful.close()
+        await known.close()
 
 
 async def test_the_file_of_the_guard_is_used_where_nothing_is_said(tmp_path: Path) -> None:

@@ -237,6 +237,10 @@ def tokens_at_the_bridge(story: Story, credential: dict[str, Any]) -> None:
     refreshing = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}
     given = bridge.form("/token", 200, **refreshing, **story.proof()).json()
     bridge.form("/bc-authorize", 200, login_hint="smith", scope="tool:list_menu", resource=RESOURCE, **story.proof())
+    bound = {"grant_type": "client_credentials", "resource": RESOURCE, "task": "stocktaking"}
+    assert bridge.form("/token", 200, **bound, **story.proof()).json()["task"]
+    bridge.form("/tasks/complete", 200, task="stocktaking", **story.proof())
+    bridge.form("/tasks/complete", 400, task="unknown", **story.proof())
     page = form_of(bridge.send("GET", "/account", 200).text)
     consent = next(value for value in page.buttons if re.fullmatch(r"[A-Za-z0-9_-]{43}", value))
     bridge.send("GET", f"/account/receipts/{consent}", 200)
@@ -259,7 +263,16 @@ def administration_of_the_bridge(story: Story) -> None:
     def sent(method: str, path: str, status: int = 200, body: object = None) -> Any:
         return bridge.send(method, path, status, bearer=admin, **({} if body is None else {"json": body}))
 
-    for path in ("/resources", "/users", "/clients", "/trusted-issuers", "/signing-keys", "/policy"):
+    for path in (
+        "/resources",
+        "/users",
+        "/clients",
+        "/trusted-issuers",
+        "/signing-keys",
+        "/policy",
+        "/tasks",
+        "/signals",
+    ):
         sent("GET", path)
         bridge.send("GET", path, 401)
     client = {"name": "Legacy", "redirect_uris": [CALLBACK], "auth_method": "client_secret_basic"}
@@ -295,6 +308,8 @@ def administration_of_the_bridge(story: Story) -> None:
     }
     sent("POST", "/access/v1/evaluation", body=question)
     sent("POST", "/access/v1/evaluations", body={"evaluations": [question, question]})
+    sent("POST", "/signals", body={"subject": "smith", "level": 80, "seconds": 60, "reason": "a test"})
+    sent("POST", "/signals", 400, {"subject": "smith", "level": 101})
     sent("POST", "/upstream/test", 404)
     sent("POST", "/signing-keys", 201, {"algorithm": "EdDSA", "reason": "a test"})
     keys = sent("GET", "/signing-keys").json()["signing_keys"]

@@ -76,7 +76,7 @@ async def test_a_source_that_the_operator_named_may(tmp_path: Any) -> None:
         watcher = one.enrol("watcher")
         one.issuer.agents[did_key(key.public)] = watcher
         watcher.key = key
-        assert (await raise_risk(one, key, subject="did:key:z6Mkx")).status_code == 200
+        assert (await raise_risk(one, key, subject=one.enrol("orders").did)).status_code == 200
 
 
 @pytest.mark.parametrize("body", [{"level": 101}, {"level": -1}, {"seconds": 0}, {"seconds": 2**30}, {"level": "80"}])
@@ -86,6 +86,8 @@ async def test_a_signal_is_bounded(w: World, body: dict[str, Any]) -> None:
 
 async def test_nobody_is_held_back_by_a_mistyped_name(w: World) -> None:
     assert (await raise_risk(w, w.operator, subject="smiht")).json()["code"] == "not_found"
+    assert (await raise_risk(w, w.operator, subject="did:key:z6Mkx")).json()["code"] == "invalid_did"
+    assert (await raise_risk(w, w.operator, subject="did:web:agents.example")).status_code == 200
 
 
 async def test_an_issuer_tells_neither_risks_nor_the_end_of_tasks(w: World) -> None:

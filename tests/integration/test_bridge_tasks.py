@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
+from did_agent.client.auth import TokenAuth
+from did_agent.client.tasks import TasksClient
 from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.tokens.task import task_id
@@ -137,9 +140,18 @@ async def test_only_who_began_it_the_person_and_operators_complete_a_task(w: Wor
         answer = await complete(w, key, name)
         assert (answer.status_code, answer.json()["code"]) == (400, "not_found")
     assert await stands(w, root["access_token"])
-    answer = await w.post("/tasks/complete", {"task": root["task"]}, **await w.admin_headers())
-    assert answer.status_code == 200, answer.text
+    refusals = [one for one in await w.events() if one["action"] == "task.complete"]
+    assert {(one["decision"], one["reason"]) for one in refusals} == {("deny", "not_found")}
+    headers = await w.admin_headers()
+    client = TasksClient(w.url, auth=TokenAuth(partial(_given, headers["Authorization"].split()[1]), clock=w.clock))
+    assert [one["name"] for one in await client.tasks()] == ["tidy-up"]
+    assert await client.complete(root["task"]) == root["task"]
+    assert await client.tasks() == []
     assert not await stands(w, root["access_token"])
+
+
+async def _given(token: str) -> str:
+    return token
 
 
 @pytest.mark.req("DEL-05")

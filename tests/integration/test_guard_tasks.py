@@ -11,10 +11,10 @@ import pytest
 
 from did_agent.errors import Revoked, StoreUnavailable
 from did_agent.policy.decide import Decision
-from tests.fakes.bridge_policy import publish
+from tests.fakes.bridge_policy import PERMIT, publish
 from tests.fakes.bridge_world import RESOURCE
 from tests.integration.test_guard_follows_bridge import Kitchen, guard, kitchen, until
-from verifier.adapters.marks import NoMarks
+from verifier.adapters.marks import open_marks
 from verifier.descoping import Descoping
 from verifier.http import bearer_alone
 
@@ -139,7 +139,7 @@ async def test_marks_hold_at_another_guard_of_the_same_store_and_after_a_restart
     object.__setattr__(here, "marks", moved.marks)
     decision = await kitchen.parts.verifier.decide(admission, tool="create_order", arguments={}, request_id="x")
     assert decision.reason == "descoped"
-    object.__setattr__(here, "marks", NoMarks())
+    object.__setattr__(here, "marks", open_marks("postgresql://127.0.0.1:9/nothing", default=tmp_path))
     with pytest.raises(StoreUnavailable):
         await kitchen.parts.verifier.decide(admission, tool="create_order", arguments={}, request_id="y")
     await gate.marks.close()
@@ -171,6 +171,19 @@ async def test_a_risk_signal_takes_away_until_it_is_cleared_or_over(kitchen: Kit
     await until(lambda: risk() == 100)
     kitchen.w.clock.now += timedelta(seconds=60)
     assert risk() == 0
+
+
+@pytest.mark.req("POL-03")
+async def test_rules_read_the_same_risk(kitchen: Kitchen) -> None:
+    forbid = '@id("risky") forbid(principal, action, resource) when { context has risk && context.risk >= 70 };'
+    await publish(kitchen.w, {"rules": PERMIT + forbid})
+    await until(lambda: kitchen.version() == 1)
+    token = await for_task(kitchen, None)
+    admission = await kitchen.parts.verifier.admit(bearer_alone(token))
+    assert (await kitchen.call(token, "list_menu")).allowed
+    await signal(kitchen, 70)
+    await until(lambda: kitchen.parts.verifier.risks.risk_of(admission.caller, kitchen.w.clock()) == 70)
+    assert (await kitchen.call(token, "list_menu")).reason == "refused_by_rules"
 
 
 @pytest.mark.req("POL-03")

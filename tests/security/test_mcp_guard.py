@@ -263,21 +263,35 @@ async def test_the_list_shows_what_may_be_called_and_is_private(world: World, ac
 
 @pytest.mark.req("VCX-14")
 @pytest.mark.parametrize(
-    ("method", "reason"),
+    ("method", "reason", "code"),
     [
-        ("resources/read", "agent_not_capable"),
-        ("prompts/get", "agent_not_capable"),
-        ("subscriptions/listen", "agent_not_capable"),
-        ("surprise/method", "method_not_allowed"),
-        ("list_menu", "method_not_allowed"),
+        ("resources/read", "agent_not_capable", 1403),
+        ("prompts/get", "agent_not_capable", 1403),
+        ("subscriptions/listen", "agent_not_capable", 1403),
+        ("surprise/method", "method_not_allowed", -32601),
+        ("list_menu", "method_not_allowed", -32601),
     ],
 )
-async def test_a_method_no_capability_speaks_of_is_denied_and_recorded(world: World, method: str, reason: str) -> None:
+async def test_a_method_no_capability_speaks_of_is_denied_and_recorded(
+    world: World, method: str, reason: str, code: int
+) -> None:
     asked: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"name": "x", "uri": "x"}}
     response = await world.send(token(), asked)
-    assert response.json()["error"]["code"] == 1403
+    assert (response.status_code, response.json()["error"]["code"]) == (200, code)
     assert world.received == []
     assert world.events[-1].reason == reason
+
+
+@pytest.mark.req("VCX-14")
+async def test_a_method_that_is_not_there_has_its_own_status_on_the_newest_wire(world: World) -> None:
+    asked: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "surprise/method", "params": {}}
+    newest = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "surprise/method")]
+    response = await world.send(token(), asked, headers=newest)
+    assert (response.status_code, response.json()["id"], response.json()["error"]["code"]) == (404, 1, -32601)
+    mismatched = await world.send(token(), asked, headers=[newest[0], ("Mcp-Method", "ping")])
+    assert (mismatched.status_code, mismatched.json()["id"]) == (400, 1)
+    assert mismatched.json()["error"]["code"] == -32020
+    assert world.received == []
 
 
 @pytest.mark.req("VCX-14")

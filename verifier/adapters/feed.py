@@ -69,6 +69,8 @@ class RevocationFeed:
 
     def risk_of(self, caller: VerifiedCaller, now: datetime) -> int:
         """Return the highest risk, 0 to 100, that the bridge signals of anybody involved."""
+        if not self._risks:
+            return 0
         principal, involved = caller.principal, caller.actors
         # Another issuer's "smith" is not the bridge's (DEL-11).
         if principal.kind != "user" or principal.namespace == self._bridge:

@@ -1,27 +1,17 @@
 """Limits counted in Valkey or Redis, for guards on several machines: one script, one round trip.
 
-Such a server forgets on purpose unless it is told not to, and a counter that forgets gives every budget again.  So one
-is taken only if it syncs every write before it answers and evicts nothing; where the server may not be asked, `unsafe`
-must be said.  Replicas are behind by nature: after a failover to one, the last spends are lost.
+A counter that forgets gives every budget again: see `verifier.adapters.valkey_server` for which servers are taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
-
-from did_agent.errors import StoreUnavailable
+from verifier.adapters.valkey_server import ValkeyServer
 from verifier.limits.costs import BILLION
 from verifier.limits.counting import Verdict, worst
 from verifier.limits.model import HOUR, REFUNDABLE, SECOND, Charge, Count, Refused, Spent
-
-CONNECTIONS: Final = 4  # of one process
-SECONDS: Final = 3.0  # for an answer, or for a free connection; then the call is refused
 
 _PREFIX: Final = "{did-agent-limits}"  # one hash slot, so that a script may touch all keys
 _NEVER: Final = -1
@@ -102,23 +92,14 @@ class ValkeyLimits:
     """A `LimitCounter` in a server that speaks RESP; `unsafe` takes one that may forget."""
 
     def __init__(self, url: str, *, unsafe: bool = False) -> None:
-        pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-            url.replace("valkey", "redis", 1),
-            max_connections=CONNECTIONS,
-            timeout=SECONDS,
-            socket_timeout=SECONDS,
-            socket_connect_timeout=SECONDS,
-            retry=Retry(NoBackoff(), 0),  # a repeated spend would count twice
-        )
-        self._server: Any = Redis(connection_pool=pool)
-        self._spend, self._refund = self._server.register_script(_SPEND), self._server.register_script(_REFUND)
-        self._unsafe = self._is_trusted = unsafe
+        self._server = ValkeyServer(url, keeps="limits", unsafe=unsafe)
+        self._spend, self._refund = self._server.script(_SPEND), self._server.script(_REFUND)
 
     async def spend(self, charges: Sequence[Charge], now: int, spend_id: str) -> Spent | Refused:
         """Make all charges, or none; see `LimitCounter`."""
         made = tuple(charges)
         arguments = [now, REFUNDABLE // 1000, *(value for charge in made for value in _fields(charge))]
-        answer = await self._run(self._spend, _keys(spend_id, made), arguments)
+        answer = await self._server.run(self._spend, _keys(spend_id, made), arguments)
         told = zip(made, answer[0], answer[2], answer[3], strict=True)
         verdicts = [_verdict(charge, wait, whole, part) for charge, wait, whole, part in told]
         return worst(made, verdicts) or Spent(id=spend_id, charges=made, starts=tuple(map(int, answer[1])))
@@ -126,33 +107,11 @@ class ValkeyLimits:
     async def refund(self, spent: Spent) -> None:
         """Take a spend back, once; see `LimitCounter`."""
         arguments = [*(value for charge in spent.charges for value in _fields(charge)), *spent.starts]
-        await self._run(self._refund, _keys(spent.id, spent.charges), arguments)
+        await self._server.run(self._refund, _keys(spent.id, spent.charges), arguments)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._server.aclose()
-        await self._server.connection_pool.disconnect()
-
-    async def _run(self, script: Any, keys: Sequence[str], arguments: Sequence[object]) -> Any:
-        try:
-            if not self._is_trusted:
-                await self._require_durable()
-                self._is_trusted = True
-            return await script(keys=keys, args=arguments)
-        except (RedisError, OSError) as error:
-            self._is_trusted = self._unsafe  # who answers next may be another server
-            raise StoreUnavailable(f"limits: {type(error).__name__}: {error}") from error
-
-    async def _require_durable(self) -> None:
-        try:
-            found = await self._server.config_get("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
-        except ResponseError as error:
-            raise StoreUnavailable(f"limits: the server does not say how it keeps what it is told: {error}") from error
-        said = {_text(name): _text(value) for name, value in found.items()}
-        if said.get("appendonly") != "yes" or said.get("appendfsync") != "always":
-            raise StoreUnavailable("limits: the server must run with appendonly yes and appendfsync always")
-        if said.get("maxmemory") != "0" and said.get("maxmemory-policy") != "noeviction":
-            raise StoreUnavailable("limits: the server must run with maxmemory-policy noeviction")
+        await self._server.close()
 
 
 def _keys(spend_id: str, charges: Sequence[Charge]) -> list[str]:
@@ -173,7 +132,3 @@ def _verdict(charge: Charge, wait: int, whole: int, part: int) -> Verdict:
     after = Count(start=0, used=0, seen=0)  # the server keeps it
     left = whole * BILLION + part if charge.kind == "amount" else whole
     return Verdict(allowed=wait == 0, after=after, wait=None if wait == _NEVER else wait, left=left)
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
@@ -13,17 +13,19 @@ from fastapi.responses import Response as Plain
 
 from did_agent.adapters.peer_certificate import peer_certificate
 from did_agent.encoding.strict_json import MAX_BODY, parse_object
-from did_agent.errors import DidAgentError, InvalidParameter, TooLarge
+from did_agent.errors import DidAgentError, InvalidParameter
 from did_agent.policy.caller import VerifiedCaller
 from verifier.composition import compose
 from verifier.http import read_credential
 from verifier.mcp.answers import Answer, denied_plainly, refused
+from verifier.mcp.asgi import answer_with
 from verifier.mcp.caller import enter, leave
 from verifier.mcp.guard import metadata_of
 from verifier.model import Admission
 from verifier.settings import GuardOptions
 
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
+_TOO_LONG = b'{"type": "about:blank", "title": "The input is too large.", "status": 413, "code": "too_large"}'
 
 
 class GuardRefused(Exception):  # what it carries is an answer
@@ -54,11 +56,13 @@ class GuardedAPI:
         parts = urlsplit(resource)
         self._origin = f"{parts.scheme}://{parts.netloc}"
 
-    def protect(self, app: FastAPI) -> None:
+    def protect(self, app: FastAPI) -> Self:
         """Serve the metadata (RFC 9728), answer for the guard, and keep its work running beside the app."""
         for path in sorted(self._metadata.paths):
             app.add_api_route(path, self._describe, methods=["GET"], include_in_schema=False)
         app.add_exception_handler(GuardRefused, _answer)
+        # FastAPI reads a body before it asks its dependencies, and knows no bound.
+        app.add_middleware(_Bounded)
         before = app.router.lifespan_context
 
         @asynccontextmanager
@@ -67,6 +71,7 @@ class GuardedAPI:
                 yield state
 
         app.router.lifespan_context = lifespan
+        return self
 
     def tool(self, name: str) -> Callable[[Request], AsyncIterator[VerifiedCaller]]:
         """Return the dependency that admits, decides and records before an endpoint runs as the tool `name`.
@@ -121,13 +126,37 @@ class GuardedAPI:
         return _plain(self._metadata.answer())
 
 
+class _Bounded:
+    """Refuses a body that is too long, before all of it is in memory."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
+        if any(not value.isdigit() or int(value) > MAX_BODY for value in lengths):
+            answer = Answer(status=413, headers={"Content-Type": "application/problem+json"}, body=_TOO_LONG)
+            await answer_with(send, answer, str(uuid.uuid4()))
+            return
+        left = MAX_BODY
+
+        async def counted() -> Any:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            return message if left >= 0 else {"type": "http.disconnect"}
+
+        await self._app(scope, counted, send)
+
+
 async def _arguments(request: Request) -> Mapping[str, object]:
     found: dict[str, object] = {}
     sources: list[Mapping[str, object]] = [request.path_params, _query(request)]
     if request.method in _WITH_BODY:
         body = await request.body()
-        if len(body) > MAX_BODY:
-            raise TooLarge(f"a body of more than {MAX_BODY} bytes")
         sources.append(parse_object(body, max_bytes=MAX_BODY) if body else {})
     for source in sources:
         for name, value in source.items():

@@ -18,7 +18,7 @@ from mcp_types import CallToolRequestParams, CallToolResult, TextContent
 
 from did_agent.errors import DidAgentError, InvalidParameter, PeerUnavailable
 from did_agent.policy.decide import Decision
-from verifier.mcp.answers import DECISION_MEMBER, NOT_ALLOWED
+from verifier.mcp.answers import DECISION_MEMBER, METHOD_NOT_FOUND, NOT_ALLOWED
 from verifier.mcp.caller import enter, leave
 from verifier.mcp.operation import OPEN_METHODS, TOOLS_CALL
 from verifier.methods import is_method
@@ -94,7 +94,7 @@ class Screen:
                     explanation=f"no capability speaks of {ctx.method[:100]}",
                     request_id=request_id,
                 )
-                raise MCPError(NOT_ALLOWED, f"{ctx.method[:100]} is not allowed here")
+                raise MCPError(METHOD_NOT_FOUND, f"There is no {ctx.method[:100]} here")
             arguments = {name: value for name, value in (ctx.params or {}).items() if name != "_meta"}
             decision = await self._parts.verifier.decide(
                 admission, tool=ctx.method, arguments=arguments, request_id=request_id

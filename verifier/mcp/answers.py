@@ -27,6 +27,7 @@ NOT_ALLOWED = 1403  # JSON-RPC application code, outside the ranges MCP reserves
 DECISION_MEMBER = "org.did-agent/decision"  # of `_meta` in the result of a refused call
 _HEADER_MISMATCH = -32020
 _INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
 # Refusals of a caller whose rights are the scopes of another issuer: there, only a scope can be missing.
 _OF_SCOPES = frozenset({"scope_not_granted", "agent_not_capable", "arguments_refused", "user_not_entitled"})
 
@@ -93,7 +94,7 @@ def refused(error: DidAgentError, metadata: ResourceMetadata, *, request_id: str
     if isinstance(error, Unavailable):
         return _problem(503, error, request_id, {"Retry-After": RETRY_AFTER})
     if isinstance(error, HeaderMismatch):
-        return _error(400, None, _HEADER_MISMATCH, error.public)
+        return _error(400, error.id, _HEADER_MISMATCH, error.public)
     if isinstance(error, Malformed) and not error.code.startswith("bad_jose"):
         return _problem(413 if isinstance(error, TooLarge) else 400, error, request_id, {})
     # Never which check failed: that is for the audit event, not for whoever probes us.
@@ -168,9 +169,10 @@ def only_post() -> Answer:
     return _json(405, {"title": "POST alone has a meaning here", "status": 405}, {"Allow": "POST"})
 
 
-def method_denied(operation: Operation) -> Answer:
-    """Return the answer to a method no capability speaks of."""
-    return _error(200, operation.id, NOT_ALLOWED, f"{operation.method} is not allowed here")
+def method_unknown(operation: Operation, *, by_status: bool) -> Answer:
+    """Return the answer to a method no capability can speak of: to every caller there is none."""
+    status, name = 404 if by_status else 200, str(operation.method)[:100]
+    return _error(status, operation.id, METHOD_NOT_FOUND, f"There is no {name} here")
 
 
 def session_unknown() -> Answer:

@@ -22,7 +22,7 @@ from verifier.mcp.answers import (
     Answer,
     ResourceMetadata,
     denied,
-    method_denied,
+    method_unknown,
     nothing_here,
     refused,
     session_unknown,
@@ -32,7 +32,7 @@ from verifier.mcp.caller import enter, leave
 from verifier.mcp.definitions import definitions
 from verifier.mcp.hiding import disguised
 from verifier.mcp.listing import filter_listing
-from verifier.mcp.operation import LISTENING, Operation, parse_operation
+from verifier.mcp.operation import LISTENING, Operation, has_headers, parse_operation
 from verifier.mcp.passing import noticing, receipting
 from verifier.mcp.screening import Screening
 from verifier.mcp.sessions import Sessions
@@ -205,7 +205,7 @@ class Guard:
             reason="method_not_allowed",
             explanation=f"no capability speaks of {str(operation.method)[:100]}",
         )
-        return method_denied(operation)
+        return method_unknown(operation, by_status=has_headers(headers))
 
     async def _decide(self, request: _Request, operation: Operation, tool: str) -> Answer | None:
         if self._parts.pinned is not None:

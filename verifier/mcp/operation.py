@@ -40,6 +40,7 @@ class HeaderMismatch(InvalidParameter):
 
     code = "header_mismatch"
     public = "The Mcp headers do not agree with the body."
+    id: str | int | float | None = None  # of the request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,11 @@ class Operation:
         return self.method is None or self.method in OPEN_METHODS or self.method.startswith("notifications/")
 
 
+def has_headers(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request is is of a wire that repeats method and name in headers."""
+    return headers.get("mcp-protocol-version", "") >= FIRST_VERSION_WITH_HEADERS
+
+
 def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
     """Return the operation of a POST.
 
@@ -82,9 +88,13 @@ def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
         return Operation(id=None, method=None)
     if not isinstance(method, str) or not isinstance(parameters, dict):
         raise InvalidParameter("method is not a string or params not an object")
-    _require_agreement(method, parameters, headers)
-    if method == TOOLS_CALL:
-        return _tool_call(identifier, parameters, headers)
+    try:
+        _require_agreement(method, parameters, headers)
+        if method == TOOLS_CALL:
+            return _tool_call(identifier, parameters, headers)
+    except HeaderMismatch as mismatch:
+        mismatch.id = identifier
+        raise
     operation = Operation(id=identifier, method=method)
     if operation.is_open or not is_method(method) or len(method) > MAX_TOOL_NAME:
         return operation
@@ -120,7 +130,7 @@ def _scalars(value: object) -> Iterator[str]:
 
 
 def _require_agreement(method: str, parameters: Mapping[str, object], headers: Mapping[str, str]) -> None:
-    required = headers.get("mcp-protocol-version", "") >= FIRST_VERSION_WITH_HEADERS
+    required = has_headers(headers)
     shown_method, shown_name = headers.get("mcp-method"), headers.get("mcp-name")
     if shown_method != method and (required or shown_method is not None):
         raise HeaderMismatch("Mcp-Method differs from the body")

@@ -153,7 +153,7 @@ async def prompt(ctx: Context) -> InputRequiredResult | str:
 
 async def missing_capability(ctx: Context) -> str:
     if ctx.client_capabilities is None or ctx.client_capabilities.sampling is None:
-        data = {"requiredCapabilities": {"sampling": {}}}
+        data: dict[str, Any] = {"requiredCapabilities": {"sampling": {}}}
         raise MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, "this tool needs sampling", data)
     return "Sampled."
 

@@ -146,9 +146,7 @@ TOOLS: Final[dict[str, Callable[..., Any]]] = {
     "test_simple_text": lambda: "This is a simple text response for testing.",
     "test_image_content": lambda: [image()],
     "test_audio_content": lambda: [AudioContent(type="audio", data=SILENCE, mime_type="audio/wav")],
-    "test_embedded_resource": lambda: [
-        embedded("test://embedded-resource", "This is an embedded resource content.")
-    ],
+    "test_embedded_resource": lambda: [embedded("test://embedded-resource", "This is an embedded resource content.")],
     "test_multiple_content_types": lambda: [
         text("Multiple content types test:"),
         image(),
@@ -171,7 +169,7 @@ def _add_resources(server: MCPServer) -> None:
         return json.dumps({"id": id, "templateTest": True, "data": f"Data for ID: {id}"})
 
     def add(uri: str, kind: str, read: Callable[..., str | bytes]) -> None:
-        name = uri.split("//")[1].split("/")[0]
+        name = uri.split("//")[1].split("/", maxsplit=1)[0]
         server.resource(uri, name=name, description=f"Test {name}", mime_type=kind)(read)
 
     add("test://static-text", "text/plain", lambda: "This is the content of the static text resource.")

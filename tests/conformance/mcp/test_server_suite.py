@@ -64,9 +64,9 @@ def issuer() -> AuthorizationServer:
 
 def guarded(app: Any, resource: str, data: Path) -> Any:
     """Return an app behind the real guard, and before it somebody who shows a token for everything."""
-    scopes = {"everything": {name: {} for name in (*tool_names(), *METHODS)}}
+    scopes: dict[str, Any] = {"everything": {name: {} for name in (*tool_names(), *METHODS)}}
     known = issuer()
-    believed = {"issuer": ISSUER, "subject": "user", "scopes": scopes}
+    believed: dict[str, Any] = {"issuer": ISSUER, "subject": "user", "scopes": scopes}
     believed["jwks"] = {"keys": [{**public_jwk(known.keys["one"].public), "kid": "one"}]}
     guard = protect(app, resource=resource, issuers=[believed], data=data)
 
