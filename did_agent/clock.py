@@ -20,7 +20,8 @@ def format_timestamp(moment: datetime) -> str:
 
 def format_milliseconds(moment: datetime) -> str:
     """Return `moment` as a dateTimeStamp in UTC with milliseconds, as audit events carry it."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def numeric_date(moment: datetime) -> int:

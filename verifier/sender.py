@@ -26,11 +26,16 @@ class ProvenKeys:
     proof: DPoPProof | None
 
 
+_NOTHING: Final = ProvenKeys(confirmations=frozenset(), proof=None)
+
+
 def prove_keys(shown: Shown, *, now: datetime, nonces: NonceRing | None = None) -> ProvenKeys:
     """Return the keys a request proves; with `nonces` a DPoP proof must carry one of them (RFC 9449, 9).
 
     Raises: BadDPoPProof, DPoPNonceNeeded.
     """
+    if shown.scheme != "dpop" and shown.certificate is None:
+        return _NOTHING
     confirmations = _certificate_of(shown)
     if shown.scheme != "dpop":
         # A proof beside a Bearer credential counts for nothing: the scheme says what the caller means (RFC 9449, 7.2).

@@ -60,6 +60,7 @@ class Decision:
     evaluation: Evaluation = field(compare=False, repr=False)
     facts: Facts = field(compare=False, repr=False)  # without the arguments
     told: dict[str, str] = field(default_factory=dict, compare=False, repr=False)  # the details once worked out
+    around: list[str] = field(default_factory=list, compare=False, repr=False)  # of the facts in them: beside the time
 
     def details(self, now: datetime) -> dict[str, str]:
         """Return what an audit event says beside: both answers, the policy, its rules, and the facts to replay it."""
@@ -67,11 +68,14 @@ class Decision:
             return {"policy_digest": self.digest}  # something else refused what policy allows: no replay would
         if not self.told:
             self.told.update(details_of(self.evaluation, self.facts))
-        if "facts" not in self.told:
+            # Facts are the same from call to call but for the time; quotes inside of values are escaped.
+            before, time, after = self.told.get("facts", "").partition(
+                f'"time":"{format_milliseconds(self.facts.time)}"'
+            )
+            self.around[:] = (f'{before}"time":"', f'"{after}') if time else ()
+        if not self.around:
             return dict(self.told)  # they are too many
-        # Facts are the same from call to call but for the time; quotes inside of values are escaped.
-        before, after = (f'"time":"{format_milliseconds(moment)}"' for moment in (self.facts.time, now))
-        return {**self.told, "facts": self.told["facts"].replace(before, after, 1)}
+        return {**self.told, "facts": format_milliseconds(now).join(self.around)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,11 +62,11 @@ def inner() -> Any:
     return server.streamable_http_app(stateless_http=True)
 
 
-def inner_fastmcp() -> Any:
+def fastmcp_server(auth: Any) -> Any:
     """Return the same server built with FastMCP."""
     from fastmcp import FastMCP
 
-    server = FastMCP("Conformance")
+    server = FastMCP("Conformance", auth=auth)
 
     def test_simple_text() -> str:
         return "a simple text"
@@ -166,8 +166,10 @@ def by_proxy(place: Listener, resource: str, options: dict[str, Any]) -> list[Pl
 
 
 def by_fastmcp(place: Listener, resource: str, options: dict[str, Any]) -> list[Place]:
-    """Return an app of FastMCP behind `protect`."""
-    return [(protect(inner_fastmcp(), resource=resource, **options), place)]
+    """Return an app of FastMCP with the guard as its auth provider."""
+    from verifier.frameworks.fastmcp import DidAgentAuth
+
+    return [(fastmcp_server(DidAgentAuth(resource=resource, **options)), place)]
 
 
 SERVERS: dict[str, Build] = {"MCP SDK": by_protect, "FastMCP": by_fastmcp, "reverse proxy": by_proxy}
