@@ -37,6 +37,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/import_and_memory.py
 	@$(BIN)/python benchmarks/token_endpoint.py
 	@$(BIN)/python benchmarks/guard.py
+	@$(BIN)/python benchmarks/idle_connections.py
 
 screenshots: $(VENV)/.dev
 	@DID_AGENT_SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -q tests/browser/test_screenshots.py $(ARGS)
