@@ -95,7 +95,7 @@ async def all_closed(held: list[Connection]) -> bool:
     return True
 
 
-@pytest.mark.req("LIM-02")
+@pytest.mark.req("LIM-02", "LIM-03")
 async def test_calls_are_answered_beside_idle_connections_and_those_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(party, "SENDING_TIMEOUT", SOON)
     async with staged(most=2 * IDLE) as (stage, http):
@@ -105,7 +105,7 @@ async def test_calls_are_answered_beside_idle_connections_and_those_are_closed(m
         assert await stage.ask(http) == 200
 
 
-@pytest.mark.req("LIM-02")
+@pytest.mark.req("LIM-03")
 async def test_where_every_place_is_taken_who_waited_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(party, "SENDING_TIMEOUT", 10 * LONGER)  # nobody is closed for that
     async with staged(most=IDLE // 3) as (stage, http):
