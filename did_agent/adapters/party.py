@@ -77,9 +77,9 @@ def server(
 
 
 class _Impatient(H11Protocol):
-    """uvicorn's h11 with the limits it lacks (LIM-02): half a header must not hold its connection for ever.
+    """uvicorn's h11 with the limits it lacks: half a header must not hold its connection for ever (LIM-02).
 
-    Where all connections are taken, a new one takes the place of the one that has waited longest without a request.
+    Where all are taken, a new connection takes the place of the one that waited longest without a request (LIM-03).
     """
 
     waiting: ClassVar[dict[_Impatient, None]]  # of one server, the longest first

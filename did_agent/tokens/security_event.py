@@ -93,7 +93,7 @@ def verify_event(
         raise BadJOSE("exactly one event is expected")
     ((uri, facts),) = events.items()
     kind = str(uri).removeprefix(EVENT_PREFIX)
-    if kind not in get_args(EventKind):
+    if not str(uri).startswith(EVENT_PREFIX) or kind not in get_args(EventKind):
         raise UnknownEvent(f"an event of the kind {kind[:80]}")
     if not isinstance(facts, dict):
         raise BadJOSE("an event that says nothing")

@@ -16,5 +16,5 @@ def test_the_demo_walks_every_chapter_and_leaves_nothing_running() -> None:
     assert all(step["ok"] for chapter in chapters for step in chapter["steps"])
     assert sum(len(chapter["steps"]) for chapter in chapters) >= 22
     refused = [step for chapter in chapters for step in chapter["steps"] if step["result"].startswith("Refused")]
-    assert len(refused) == 3
+    assert len(refused) == 4
     assert "no capability covers it; user smith may" in refused[1]["result"]

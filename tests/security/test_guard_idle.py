@@ -121,7 +121,7 @@ async def test_where_every_place_is_taken_who_waited_longest_gives_way(monkeypat
         assert await under_way == 200
 
 
-@pytest.mark.req("LIM-02")
+@pytest.mark.req("LIM-03")
 async def test_a_connection_that_was_used_waits_from_then_on() -> None:
     async with staged(most=10) as (stage, http):
         assert await stage.ask(http) == 200
@@ -132,7 +132,7 @@ async def test_a_connection_that_was_used_waits_from_then_on() -> None:
         assert http._transport._pool.connections == first  # type: ignore[attr-defined]
 
 
-@pytest.mark.req("LIM-02")
+@pytest.mark.req("LIM-03")
 async def test_calls_that_are_under_way_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     async with staged(most=3) as (stage, http):
         calls = [asyncio.create_task(stage.ask(http, "update_stock", quantity=1)) for _ in range(2)]
@@ -145,6 +145,7 @@ async def test_calls_that_are_under_way_are_bounded(caplog: pytest.LogCaptureFix
         assert await asyncio.gather(*calls) == [200, 200]
 
 
+@pytest.mark.req("LIM-03")
 async def test_the_system_is_asked_for_enough_descriptors() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))

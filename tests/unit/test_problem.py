@@ -31,6 +31,8 @@ LEAVES = [
 # Of tokens, consent, policy, audit and stores: no credential is verified where they arise, so their family's type will do.
 ELSEWHERE = {
     errors.BadEvent,
+    errors.UnknownEvent,
+    errors.TaskCompleted,
     errors.UnsupportedGrantType,
     errors.UnsupportedDetails,
     errors.NotAuthenticated,

@@ -148,4 +148,7 @@ class RevocationFeed:
             return
         self._ended[subject] = how
         for ended in self._watchers:
-            ended(subject)
+            try:
+                ended(subject)
+            except Exception:  # noqa: BLE001  # one that fails must not keep the others from hearing it
+                _log.exception("an end was not taken note of")
