@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
 from did_agent.errors import DidAgentError
 from verifier.gates import Asked
+from verifier.identifiers import fresh_uuid
 from verifier.model import Admission
 from verifier.ports import AuditSink
 from verifier.refusals import Refusals
@@ -71,7 +71,7 @@ class Recorder:
         caller = admission.caller
         await self.audit.record(
             AuditEvent(
-                id=uuid.uuid4().urn,
+                id="urn:uuid:" + fresh_uuid(),
                 time=self.clock(),
                 source=self.source,
                 party=self.party,
@@ -107,7 +107,7 @@ class Recorder:
             return
         await self.audit.record(
             AuditEvent(
-                id=uuid.uuid4().urn,
+                id="urn:uuid:" + fresh_uuid(),
                 time=self.clock(),
                 source=self.source,
                 party=self.party,

@@ -44,6 +44,7 @@ class Verifier:
     is_pressed: Callable[[], bool] = bool  # whether room for events is scarce
     known: KnownTexts = field(default_factory=KnownTexts)
     recorder: Recorder = field(init=False, repr=False)
+    _gates: Sequence[Gate] = field(init=False, repr=False)  # all of them, what spends last
 
     def __post_init__(self) -> None:
         """Join what is needed to record."""
@@ -56,6 +57,7 @@ class Verifier:
             is_pressed=self.is_pressed,
         )
         object.__setattr__(self, "recorder", recorder)
+        object.__setattr__(self, "_gates", (*self.gates, *(() if self.limits is None else (self.limits,))))
 
     async def admit(self, shown: Shown) -> Admission:
         """Return who shows a credential; what it is alone picks the door (TOK-08).
@@ -108,7 +110,7 @@ class Verifier:
 
     async def undo(self, request_id: str, *, happened: bool = True) -> None:
         """Take back what an allowed call consumed: it was not done, or it `happened` and failed."""
-        for gate in self._all_gates():
+        for gate in self._gates:
             await gate.undo(request_id, happened=happened)
 
     async def refuse(self, error: DidAgentError, *, action: str, request_id: str) -> None:
@@ -138,7 +140,7 @@ class Verifier:
             risk=self.risks.risk_of(asked.admission.caller, asked.now) or None,
         )
         passed: list[Gate] = []
-        for gate in self._all_gates():
+        for gate in self._gates:
             if not decision.allowed:
                 break
             decision = await gate.judge(asked, decision)
@@ -148,9 +150,6 @@ class Verifier:
                     await earlier.undo(asked.request_id, happened=False)
             passed.append(gate)
         return decision
-
-    def _all_gates(self) -> Sequence[Gate]:
-        return self.gates if self.limits is None else (*self.gates, self.limits)
 
     async def _enter(self, shown: Shown, now: datetime) -> Entry:
         known = self.known.find(shown.credential)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class PinnedServer:
             known=KnownTools(max_age=MAX_AGE),
             sightings=SeenTools(folder / "seen-tools" / "guard.json", resource=RESOURCE),
         )
-        object.__setattr__(verifier, "gates", (*verifier.gates, self.pinned))
+        verifier = replace(verifier, gates=(*verifier.gates, self.pinned))
         nothing: Any = None
         self.parts = GuardParts(
             verifier=verifier,

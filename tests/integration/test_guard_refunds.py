@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ class Till:
 @pytest.mark.parametrize("refunds", [False, True])
 async def test_only_failures_are_given_back(tmp_path: Path, mode: str, json_response: bool, refunds: bool) -> None:
     server, till = PinnedServer(tmp_path, json_response=json_response), Till()
-    object.__setattr__(server.parts.verifier, "limits", till)
+    server.parts.verifier = replace(server.parts.verifier, limits=till)
     server.parts.refunds_failures = refunds
     async with server.running(), server.client(mode) as client:
         assert not (await client.call_tool("greet", {"name": "Ada"})).is_error

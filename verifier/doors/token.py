@@ -31,6 +31,7 @@ class _KnownToken:
     admission: Admission
     kid: object
     key: PublicKey
+    plain: Entry  # for whoever shows it as a bearer, where that is enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,8 @@ class TokenDoor:
             proven=proven.confirmations,
             now=now,
         )
-        known = _KnownToken(token=token, admission=self._admission(token), kid=kid, key=key)
+        admission = self._admission(token)
+        known = _KnownToken(token=token, admission=admission, kid=kid, key=key, plain=Entry(admission=admission))
         return await self._enter(known, proven, now)
 
     async def _again(self, known: _KnownToken, shown: Shown, now: datetime) -> Entry:
@@ -74,6 +76,8 @@ class TokenDoor:
         token = known.token
         if now - _SKEW >= token.expires:
             raise Expired("exp has passed")
+        if token.confirmation is None and self.delegation is None and shown.scheme == "bearer":
+            return known.plain
         proven = prove_keys(shown, now=now, nonces=self.nonces)
         if token.confirmation is not None and token.confirmation not in proven.confirmations:
             raise NotBound("a sender-constrained token was shown without the proof of its key")

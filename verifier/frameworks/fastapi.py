@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self, Unpack
@@ -17,6 +16,7 @@ from did_agent.errors import DidAgentError, InvalidParameter
 from did_agent.policy.caller import VerifiedCaller
 from verifier.composition import compose
 from verifier.http import read_credential
+from verifier.identifiers import fresh_uuid
 from verifier.mcp.answers import Answer, denied_plainly, refused
 from verifier.mcp.asgi import answer_with
 from verifier.mcp.caller import enter, leave
@@ -81,7 +81,7 @@ class GuardedAPI:
         """
 
         async def guarded(request: Request) -> AsyncIterator[VerifiedCaller]:
-            request_id = str(uuid.uuid4())
+            request_id = fresh_uuid()
             try:
                 admission = await self._admit(request, request_id)
                 arguments = await _arguments(request)
@@ -139,7 +139,7 @@ class _Bounded:
         lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
         if any(not value.isdigit() or int(value) > MAX_BODY for value in lengths):
             answer = Answer(status=413, headers={"Content-Type": "application/problem+json"}, body=_TOO_LONG)
-            await answer_with(send, answer, str(uuid.uuid4()))
+            await answer_with(send, answer, fresh_uuid())
             return
         left = MAX_BODY
 

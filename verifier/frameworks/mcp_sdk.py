@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, Unpack
 
 from mcp.server.auth.middleware.auth_context import get_access_token
@@ -16,6 +15,7 @@ from did_agent.errors import DidAgentError, Misconfigured, NotAuthenticated, Una
 from verifier.composition import compose
 from verifier.frameworks.mcp_sdk_calls import Screen, ToolGuard
 from verifier.http import bearer_alone
+from verifier.identifiers import fresh_uuid
 from verifier.model import Admission
 from verifier.parts import GuardParts
 from verifier.settings import GuardOptions
@@ -42,7 +42,7 @@ class BearerVerifier:
         try:
             return as_token(token, await self._parts.verifier.admit(bearer_alone(token)), self._parts)
         except DidAgentError as error:
-            await self._parts.verifier.refuse(error, action="resource.access", request_id=str(uuid.uuid4()))
+            await self._parts.verifier.refuse(error, action="resource.access", request_id=fresh_uuid())
             if isinstance(error, Unavailable):
                 raise
             return None

@@ -5,7 +5,6 @@ For servers that `protect` cannot stand before.  How the caller is known, HTTP o
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +17,7 @@ from mcp_types import CallToolRequestParams, CallToolResult, TextContent
 
 from did_agent.errors import DidAgentError, InvalidParameter, PeerUnavailable
 from did_agent.policy.decide import Decision
+from verifier.identifiers import fresh_uuid
 from verifier.mcp.answers import DECISION_MEMBER, METHOD_NOT_FOUND, NOT_ALLOWED
 from verifier.mcp.caller import enter, leave
 from verifier.mcp.operation import OPEN_METHODS, TOOLS_CALL
@@ -44,7 +44,7 @@ class ToolGuard(Extension):
         self, params: CallToolRequestParams, ctx: Context, call_next: CallNext
     ) -> HandlerResult:
         """Run the tool, or say in a result the model can read why not."""
-        request_id = str(uuid.uuid4())
+        request_id = fresh_uuid()
         try:
             if is_method(params.name):
                 raise InvalidParameter("a tool has the name of a method")
@@ -82,7 +82,7 @@ class Screen:
         return await self._filtered(result) if ctx.method == "tools/list" else result
 
     async def _judge(self, ctx: Context) -> None:
-        request_id = str(uuid.uuid4())
+        request_id = fresh_uuid()
         try:
             admission = await self._admitted()
             if not is_method(ctx.method):

@@ -6,7 +6,6 @@ MCP has no authorization there: whoever starts the server hands it a credential 
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -15,6 +14,7 @@ from did_agent.errors import DidAgentError, Expired, NotAuthenticated
 from verifier.composition import compose
 from verifier.frameworks.mcp_sdk_calls import Screen, ToolGuard
 from verifier.http import bearer_alone
+from verifier.identifiers import fresh_uuid
 from verifier.model import Admission
 from verifier.parts import GuardParts
 from verifier.settings import GuardOptions
@@ -44,7 +44,7 @@ class FromEnvironment:
             else:
                 await verifier.revocations.require_live(known.revocable_ids, verifier.clock())
         except DidAgentError as error:
-            await verifier.refuse(error, action="resource.access", request_id=str(uuid.uuid4()))
+            await verifier.refuse(error, action="resource.access", request_id=fresh_uuid())
             raise
         if verifier.clock() >= known.valid_until:
             raise Expired("the credential in the environment has expired")

@@ -6,7 +6,6 @@ stream through untouched, apart from the list of tools.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from did_agent.errors import DidAgentError, Revoked, Unavailable
 from did_agent.policy.decide import Decision
 from verifier.composition import compose
 from verifier.http import keys_alone, read_credential
+from verifier.identifiers import fresh_uuid
 from verifier.mcp.answers import (
     Answer,
     ResourceMetadata,
@@ -131,7 +131,7 @@ class Guard:
         # Any other kind of connection is not MCP and is dropped.
 
     async def _http(self, scope: Scope, receive: Any, send: Any) -> None:
-        request_id = str(uuid.uuid4())
+        request_id = fresh_uuid()
         page = self._pages.get(scope["path"]) if scope["method"] in ("GET", "HEAD") else None
         if page is not None:
             await answer_with(send, page(), request_id)
