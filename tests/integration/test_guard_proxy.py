@@ -13,12 +13,11 @@ import httpx2
 import pytest
 
 from did_agent.adapters.party import listen, serving
-from did_agent.errors import Misconfigured
+from did_agent.errors import Misconfigured, TooLarge
 from tests.fakes.guard_world import RESOURCE, World, call, credential, presentation, token
 from verifier.adapters.upstream import Upstream
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
-from verifier.mcp.sessions import Sessions
 from verifier.proxy import authorization
 from verifier.proxy.command import _app
 from verifier.proxy.forward import Forward
@@ -101,7 +100,10 @@ async def staged(*, patience: float = 30.0, answering: bool = False) -> AsyncIte
     origin = f"http://127.0.0.1:{server.getsockname()[1]}"
     parts, metadata = world.guard()._parts, ResourceMetadata(resource=RESOURCE, bridge="https://bridge.example")
     if answering:
-        app = Guard(authorization._let_through, parts, metadata, sessions=Sessions(first_use=True))
+        monkeypatched = pytest.MonkeyPatch()
+        monkeypatched.setattr(authorization, "compose", lambda **_options: parts)
+        app = authorization.authorization_service(resource=RESOURCE, bridge="https://bridge.example")
+        monkeypatched.undo()
     else:
         app = Guard(Forward(f"{origin}/other", path="/mcp", patience=patience), parts, metadata)
     async with (
@@ -254,6 +256,8 @@ async def test_a_proxy_that_leaves_out_or_cuts_the_body_is_told_no() -> None:
         assert (await stage.http.post(stage.url, headers=headers)).status_code == 400
         cut = await stage.send(call("list_menu"), **{"X-Envoy-Auth-Partial-Body": "true"})
         assert cut.status_code == 413
+        assert {event.decision for event in stage.world.events} == {"deny"}
+        assert stage.world.events[-1].reason == TooLarge.code
 
 
 @pytest.mark.req("DEL-12")

@@ -25,7 +25,7 @@ from verifier.model import Admission
 from verifier.settings import GuardOptions
 
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
-_TOO_LONG = b'{"type": "about:blank", "title": "The input is too large.", "status": 413, "code": "too_large"}'
+_TOO_LONG = b'{"type": "about:blank", "title": "The input is too large.", "status": 413, "code": "limit_exceeded"}'
 
 
 class GuardRefused(Exception):  # what it carries is an answer

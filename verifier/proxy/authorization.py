@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Final, Unpack
 
+from did_agent.errors import TooLarge, Unavailable
 from verifier.composition import compose
+from verifier.identifiers import fresh_uuid
+from verifier.mcp.answers import ResourceMetadata, refused
+from verifier.mcp.asgi import answer_with
 from verifier.mcp.guard import FOR_THE_GUARD, Guard, metadata_of
 from verifier.mcp.sessions import Sessions
+from verifier.parts import GuardParts
 from verifier.settings import GuardOptions
 
 # The names of Envoy: what it removes before it passes a request on, and its mark on a body that it cut.
@@ -34,7 +39,30 @@ def authorization_service(
     """
     parts = compose(resource=resource, bridge=bridge, **options)
     metadata = metadata_of(parts, resource=resource, bridge=bridge, name=name, scopes=scopes)
-    return Guard(_let_through, parts, metadata, sessions=Sessions(first_use=True))
+    guard = Guard(_let_through, parts, metadata, sessions=Sessions(first_use=True))
+
+    async def service(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and _is_cut(scope):
+            await _refuse_cut(parts, metadata, send)
+        else:
+            await guard(scope, receive, send)
+
+    return service
+
+
+def _is_cut(scope: Any) -> bool:
+    return any(name.lower() == _CUT and value.strip().lower() != b"false" for name, value in scope["headers"])
+
+
+async def _refuse_cut(parts: GuardParts, metadata: ResourceMetadata, send: Any) -> None:
+    # Before anything of it is judged: what is left out could be what matters.
+    error, request_id = TooLarge("the proxy sent a part of the body"), fresh_uuid()
+    answer = refused(error, metadata, request_id=request_id)
+    try:
+        await parts.verifier.refuse(error, action="resource.access", request_id=request_id)
+    except Unavailable as unrecorded:
+        answer = refused(unrecorded, metadata, request_id=request_id)
+    await answer_with(send, answer, request_id)
 
 
 async def _let_through(scope: Any, receive: Any, send: Any) -> None:
@@ -44,7 +72,6 @@ async def _let_through(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
-    is_whole = all(name.lower() != _CUT or value.lower() != b"true" for name, value in scope["headers"])
     headers = [(_REMOVE, b", ".join(FOR_THE_GUARD)), (b"content-length", b"0"), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": 200 if is_whole else 413, "headers": headers})
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
