@@ -93,3 +93,11 @@ def foreign_access_token(types: frozenset[str], max_lifetime: int, *, single_aud
         max_lifetime=max_lifetime,
         single_audience=single_audience,
     )
+# Ours: what a guard tells the server behind it of the caller of one request.
+CALLER_STATEMENT: Final = JWTProfile(
+    name="caller statement",
+    types=frozenset({"caller+jwt"}),
+    required=frozenset({"iss", "aud", "exp", "sub", "client_id", "request_id"}),
+    max_lifetime=60,
+    max_bytes=65_536,
+)

@@ -7,20 +7,23 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
 from did_agent.adapters.party import listen, serving
-from did_agent.errors import Misconfigured, TooLarge
-from tests.fakes.guard_world import RESOURCE, World, call, credential, presentation, token
+from did_agent.did.key import did_key
+from did_agent.errors import Misconfigured, TooLarge, VerificationError
+from tests.fakes.guard_world import AGENT, OTHER_KEY, RESOURCE, World, call, credential, presentation, token
 from verifier.adapters.upstream import Upstream
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
 from verifier.proxy import authorization
 from verifier.proxy.command import _app
 from verifier.proxy.forward import Forward
+from verifier.statement import Statements, verify_statement
 
 
 @dataclass
@@ -222,7 +225,7 @@ def test_an_upstream_is_a_url(url: str) -> None:
 def test_a_guard_is_not_its_own_server() -> None:
     with pytest.raises(Misconfigured, match="guard itself"):
         _app(upstream=RESOURCE, resource=RESOURCE, patience=1, data=None, ledger=None)
-    with pytest.raises(Misconfigured, match="hidden only"):
+    with pytest.raises(Misconfigured, match="hides tools"):
         _app(upstream=None, resource=RESOURCE, patience=1, data=None, ledger=None, hide_tools=True)
 
 
@@ -268,3 +271,46 @@ async def test_where_answers_are_not_seen_a_session_belongs_to_whoever_uses_it_f
         other = token(subject="did:key:z6MkOther", client_id="did:key:z6MkOther")
         taken = await stage.send(call("list_menu"), Authorization=f"Bearer {other}", **session)
         assert taken.status_code == 404
+
+
+# ---- telling the server who calls
+
+
+@pytest.mark.req("DEL-13", "DEL-07")
+async def test_the_server_can_be_told_who_calls_by_the_guard_alone() -> None:
+    behind, world = Behind(), World(now=datetime.now(UTC).replace(microsecond=0))
+    listener = listen("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/other"
+    statements = Statements(resource=RESOURCE, audience=url, key=OTHER_KEY, clock=lambda: world.now)
+    forward = Forward(url, path="/mcp", statements=statements)
+    guard = Guard(forward, world.guard()._parts, ResourceMetadata(resource=RESOURCE, bridge="https://b.example"))
+    shown = token(
+        issued_at=world.now,
+        expires=world.now + timedelta(seconds=300),
+        subject="smith",
+        subject_profile="user",
+        actors=(AGENT,),
+        entitlements=frozenset({"tool:list_menu"}),
+    )
+    async with serving([(behind, listener)]):
+        answer = await world.send(
+            shown, call("list_menu"), guard=guard, headers=[("Did-Agent-Caller", "forged"), ("did-agent-other", "x")]
+        )
+        assert answer.status_code == 200
+        forward._upstream.close()
+    (seen,) = behind.seen
+    assert "did-agent-other" not in seen["headers"]
+    text, who = seen["headers"]["did-agent-caller"], did_key(OTHER_KEY.public)
+    told = verify_statement(text, guard=who, audience=url, now=world.now)
+    assert (told["sub"], told["sub_profile"], told["act"]["sub"]) == ("smith", "user", AGENT)  # type: ignore[index]
+    assert told["decision"]["reason"] == "allowed"  # type: ignore[index]
+    assert told["request_id"] == world.events[-1].request_id
+    for wrong in (
+        {"guard": AGENT, "audience": url, "now": world.now},
+        {"guard": who, "audience": "https://elsewhere.example", "now": world.now},
+        {"guard": who, "audience": url, "now": world.now + timedelta(minutes=2)},
+    ):
+        with pytest.raises(VerificationError):
+            verify_statement(text, **wrong)
+    # It opens no door.
+    assert (await world.send(text, call("list_menu"))).status_code == 401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
+from typing import Protocol
 
 from did_agent.errors import NotAuthenticated
 from did_agent.policy.caller import VerifiedCaller
@@ -16,6 +17,13 @@ class _Call:
 
     caller: VerifiedCaller
     decision: Decision | None
+    request_id: str
+
+
+class Write(Protocol):
+    """Makes a statement of a call."""
+
+    def __call__(self, caller: VerifiedCaller, decision: Decision | None, *, request_id: str) -> str: ...
 
 
 Entered = Token[_Call | None]
@@ -43,9 +51,15 @@ def current_decision() -> Decision:
     return decision
 
 
-def enter(caller: VerifiedCaller, decision: Decision | None = None) -> Entered:
+def current_statement(write: Write) -> str | None:
+    """Return what `write` makes of the request at hand; None where none is guarded."""
+    call = _call.get()
+    return None if call is None else write(call.caller, call.decision, request_id=call.request_id)
+
+
+def enter(caller: VerifiedCaller, decision: Decision | None = None, *, request_id: str = "") -> Entered:
     """Make `caller` the current one; for guards alone."""
-    return _call.set(_Call(caller=caller, decision=decision))
+    return _call.set(_Call(caller=caller, decision=decision, request_id=request_id))
 
 
 def leave(entered: Entered) -> None:

@@ -302,7 +302,7 @@ class Guard:
         sending = self._receipting(request, send if outcome is None else outcome)
         if scope["method"] == "POST":
             receive = replay(body, receive)
-        entered = enter(request.admission.caller, request.decision)
+        entered = enter(request.admission.caller, request.decision, request_id=request.id)
         try:
             watched = self._sessions.watch(sending, request.admission.caller)
             await self._app({**scope, "headers": headers}, receive, watched)

@@ -11,15 +11,18 @@ from urllib.parse import urlsplit
 
 import click
 
+from did_agent.adapters.keystore import load_or_create_key
 from did_agent.adapters.listening import places
 from did_agent.adapters.party import serving
 from did_agent.cli.output import emit, json_option, say
 from did_agent.cli.up import asked_to_end
+from did_agent.clock import system_clock
 from did_agent.errors import Misconfigured
 from verifier.mcp.guard import protect
 from verifier.proxy.authorization import authorization_service
 from verifier.proxy.forward import PATIENCE, Forward
-from verifier.settings import GuardOptions
+from verifier.settings import GuardOptions, VerifierSettings
+from verifier.statement import Statements
 
 MAX_CONNECTIONS = 20_000  # most of them idle: clients keep them
 
@@ -33,6 +36,7 @@ MAX_CONNECTIONS = 20_000  # most of them idle: clients keep them
 @click.option("--name", help="The server's name for people.")
 @click.option("--scope", "scopes", multiple=True, help="A scope that clients should ask for at first.")
 @click.option("--hide-tools", is_flag=True, help="Let a tool the caller may not see answer as if there were none.")
+@click.option("--tell-caller", is_flag=True, help="Tell the server who calls, in the header Did-Agent-Caller.")
 @click.option(
     "--patience",
     type=click.FloatRange(min=0.1),
@@ -53,15 +57,19 @@ def guard(context: click.Context, /, *, bind: str | None, as_json: bool, ext_aut
     asyncio.run(_run(create, said["resource"], bind=bind, as_json=as_json, what=upstream or "ext-authz"))
 
 
-def _app(*, upstream: str | None, resource: str, patience: float, **said: Any) -> Any:
+def _app(*, upstream: str | None, resource: str, patience: float, tell_caller: bool = False, **said: Any) -> Any:
     options = GuardOptions(data=said.pop("data"), ledger=said.pop("ledger"))
     if upstream is None:
-        if said.pop("hide_tools"):
-            raise Misconfigured("tools can be hidden only by a guard that hands requests on itself")
+        if said.pop("hide_tools") or tell_caller:
+            raise Misconfigured("only a guard that hands requests on itself hides tools, or tells who calls")
         return authorization_service(resource=resource, **said, **options)
     if upstream.rstrip("/") == resource.rstrip("/"):
         raise Misconfigured("the server behind has the address of the guard itself")
-    forward = Forward(upstream, path=urlsplit(resource).path or "/", patience=patience)
+    statements = None
+    if tell_caller:
+        key = load_or_create_key(VerifierSettings.load(options).key_file)
+        statements = Statements(resource=resource, audience=upstream, key=key, clock=system_clock)
+    forward = Forward(upstream, path=urlsplit(resource).path or "/", patience=patience, statements=statements)
     return protect(forward, resource=resource, **said, **options)
 
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from did_agent.errors import PeerUnavailable
 from verifier.adapters.upstream import Upstream
+from verifier.mcp.caller import current_statement
+from verifier.statement import HEADER, Statements
 
 PATIENCE: Final = 300.0  # s until the first byte of an answer: tools may think
 _METHODS: Final = ("GET", "POST", "DELETE")  # of Streamable HTTP
@@ -43,8 +45,11 @@ Headers = list[tuple[bytes, bytes]]
 class Forward:
     """An ASGI app that is the server behind, at one path; to stand behind a guard and nowhere else."""
 
-    def __init__(self, upstream: str, *, path: str, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, upstream: str, *, path: str, patience: float = PATIENCE, statements: Statements | None = None
+    ) -> None:
         self._upstream = Upstream(upstream, patience=patience)
+        self._statements = statements  # what the server is told of callers
         self._path, self._target = path, urlsplit(upstream).path or "/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -65,6 +70,9 @@ class Forward:
         if scope.get("query_string"):
             target += b"?" + scope["query_string"]
         headers = [(b"host", self._upstream.host), *_passed_on(scope["headers"])]
+        told = None if self._statements is None else current_statement(self._statements.of)
+        if told is not None:
+            headers.append((HEADER, told.encode("ascii")))
         if body or scope["method"] == "POST":
             headers.append((b"content-length", str(len(body)).encode()))
         leaving = asyncio.create_task(_left(receive))
