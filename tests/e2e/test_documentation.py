@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,10 @@ from pathlib import Path
 import pytest
 from documents import ROOT, Snippet, pages, snippets
 from processes import COMMAND, Up
+
+from did_agent.adapters.keystore import load_or_create_key
+from did_agent.did.key import did_key, verification_method
+from did_agent.keys.jwk import public_jwk
 
 PRELUDES = {"README.md": "from mcp.server.mcpserver import MCPServer\nserver = MCPServer('Readme')\n"}
 KNOWN_LANGUAGES = {"", "sh", "console", "python"}
@@ -129,11 +134,22 @@ def test_the_example_of_the_next_agent_runs(home: Path) -> None:
     assert "may not call create_order" in shown
 
 
+def known_guard(home: Path) -> dict[str, str]:
+    """Make the key of the example's guard known to the bridge, as a deployment with a policy has to."""
+    key = load_or_create_key(home / ".did-agent" / "keys" / "guard.jwk").public
+    jwk = public_jwk(key, kid=verification_method(did_key(key)))
+    (home / "greeter.jwks").write_text(json.dumps({"keys": [jwk]}))
+    step = "client add greeter-guard --name Greeter --auth private_key_jwt --jwks greeter.jwks --resource"
+    command = [*COMMAND, *step.split(), "http://127.0.0.1:8406/mcp"]
+    subprocess.run(command, cwd=home, env=environment(), check=True, timeout=60)
+    return {**environment(), "DID_AGENT_POLICY_CLIENT": "greeter-guard"}
+
+
 def test_the_guard_example_answers_a_registered_agent(home: Path) -> None:
     server = subprocess.Popen(
         [sys.executable, str(ROOT / "examples" / "02_protect_an_mcp_server.py")],
         cwd=home,
-        env=environment(),
+        env=known_guard(home),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
