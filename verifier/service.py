@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -89,6 +90,8 @@ class Verifier:
         try:
             decision = await self._judge(asked)
         except DidAgentError as error:
+            with suppress(DidAgentError):  # one gate could not tell; what others consumed was not used
+                await self.undo(request_id, happened=False)
             verdict = Verdict(allowed=False, reason=error.code, explanation=error.public)
             await self.recorder.call(asked, digest, verdict)
             raise

@@ -86,16 +86,37 @@ class Upstream:
             kept.close()
         try:
             async with asyncio.timeout(CONNECT):
-                reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+                return await self._open()
         except (OSError, TimeoutError) as error:
             raise PeerUnavailable(f"the server behind cannot be reached: {type(error).__name__}") from error
-        return _Connection(reader, writer)
+
+    async def _open(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        reader = _CountingReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.create_connection(lambda: protocol, self._host, self._port, ssl=self._tls)
+        return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+
+class _CountingReader(asyncio.StreamReader):
+    """Knows how much has come in that nobody has read."""
+
+    unread = 0
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
+        self.unread += len(data)
+        super().feed_data(data)
+
+    async def read(self, n: int = -1) -> bytes:
+        data = await super().read(n)
+        self.unread -= len(data)
+        return data
 
 
 class _Connection:
     """One connection, for one request at a time."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: _CountingReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
 
@@ -134,7 +155,8 @@ class _Connection:
 
     def is_alive(self) -> bool:
         """Tell whether the other side has neither closed nor said anything unasked."""
-        return not (self._reader.at_eof() or self._writer.is_closing() or self._http.trailing_data[0])
+        is_unasked = self._reader.unread > 0 or self._http.trailing_data[0]
+        return not (self._reader.at_eof() or self._writer.is_closing() or is_unasked)
 
     def close(self) -> None:
         with contextlib.suppress(OSError, RuntimeError):

@@ -24,7 +24,6 @@ from verifier.mcp.guard import metadata_of
 from verifier.model import Admission
 from verifier.settings import GuardOptions
 
-_WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 _TOO_LONG = b'{"type": "about:blank", "title": "The input is too large.", "status": 413, "code": "limit_exceeded"}'
 
 
@@ -155,9 +154,9 @@ class _Bounded:
 async def _arguments(request: Request) -> Mapping[str, object]:
     found: dict[str, object] = {}
     sources: list[Mapping[str, object]] = [request.path_params, _query(request)]
-    if request.method in _WITH_BODY:
-        body = await request.body()
-        sources.append(parse_object(body, max_bytes=MAX_BODY) if body else {})
+    # Of whatever method: an endpoint may read a body even of a GET.
+    if body := await request.body():
+        sources.append(parse_object(body, max_bytes=MAX_BODY))
     for source in sources:
         for name, value in source.items():
             if name in found:

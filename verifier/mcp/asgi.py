@@ -23,6 +23,7 @@ _SINGLE: Final = frozenset(
         b"mcp-name",
         b"mcp-protocol-version",
         b"mcp-session-id",
+        b"content-encoding",
         b"content-type",
         b"did-agent-receipt",
     }
@@ -44,6 +45,12 @@ def single_headers(scope: Scope) -> Mapping[str, str]:
                 raise InvalidParameter(f"more than one {text} header")
             found[text] = value.decode("latin-1")
     return found
+
+
+def has_body(scope: Scope) -> bool:
+    """Tell whether a request says that it brings a body."""
+    lowered = [(name.lower(), value.strip()) for name, value in scope["headers"]]
+    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in lowered)
 
 
 async def read_body(receive: Any, *, seconds: float = BODY_SECONDS) -> bytes:

@@ -27,7 +27,7 @@ from verifier.mcp.answers import (
     refused,
     session_unknown,
 )
-from verifier.mcp.asgi import Rewriting, Scope, answer_with, read_body, replay, single_headers
+from verifier.mcp.asgi import Rewriting, Scope, answer_with, has_body, read_body, replay, single_headers
 from verifier.mcp.caller import enter, leave
 from verifier.mcp.definitions import definitions
 from verifier.mcp.hiding import disguised
@@ -46,6 +46,7 @@ from verifier.swap import Swap
 FOR_THE_GUARD: Final = (b"authorization", b"dpop", *HEADERS)
 _FOR_US_AND_ENCODINGS: Final = (*FOR_THE_GUARD, b"accept-encoding")  # what is compressed cannot be read
 _READING: Final = ("GET", "HEAD", "OPTIONS")  # methods that call no tool
+_WITHOUT_BODY: Final = (*_READING, "DELETE")
 
 
 def protect(  # each is one thing a deployment may have to say
@@ -178,6 +179,12 @@ class Guard:
         scope, admission = request.scope, request.admission
         session = headers.get("mcp-session-id")
         if session is not None and not self._sessions.belongs(session, admission.caller):
+            await self._refuse(
+                request,
+                action="resource.access",
+                reason="session_unknown",
+                explanation="a session that this caller did not open, or that is no more",
+            )
             return session_unknown()
         if scope["path"] != self._path and scope["method"] not in _READING:
             # An app may answer to more names than its own (`/mcp/`, `//mcp`): what is not judged is not passed on.
@@ -189,9 +196,8 @@ class Guard:
             )
             return nothing_here()
         if scope["method"] != "POST":
-            return None
-        operation = parse_operation(request.body, headers)
-        request.operation = operation
+            return await self._judge_method(request)
+        operation = request.operation = await self._understand(request, headers)
         if operation.tool is not None:
             return await self._decide(request, operation, operation.tool)
         if operation.method == "tools/list":
@@ -206,6 +212,29 @@ class Guard:
             explanation=f"no capability speaks of {str(operation.method)[:100]}",
         )
         return method_unknown(operation, by_status=has_headers(headers))
+
+    async def _judge_method(self, request: _Request) -> Answer | None:
+        # A server that looks at the body alone would take a call from any method.
+        method = request.scope["method"]
+        if method in _WITHOUT_BODY and not has_body(request.scope):
+            return None
+        await self._refuse(
+            request,
+            action="resource.access",
+            reason="method_not_allowed",
+            explanation=f"{method[:20]} with a body, or unknown here",
+        )
+        return nothing_here()
+
+    async def _understand(self, request: _Request, headers: Mapping[str, str]) -> Operation:
+        verifier = self._parts.verifier
+        try:
+            # A body takes its time, and whoever was admitted before it may have been revoked meanwhile.
+            await verifier.revocations.require_live(request.admission.revocable_ids, verifier.clock())
+            return parse_operation(request.body, headers)
+        except DidAgentError as error:
+            await self._refuse(request, action="resource.access", reason=error.code, explanation=error.public)
+            raise
 
     async def _decide(self, request: _Request, operation: Operation, tool: str) -> Answer | None:
         if self._parts.pinned is not None:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from did_agent.encoding.strict_json import MAX_BODY, parse_object
+from verifier.mcp.operation import PARAMETER
 
 _NOBODY = "~"  # no tool's name is made of it alone
+_PARAMETER = PARAMETER.encode()  # begins the headers that repeat an argument
 
 _Headers = Sequence[tuple[bytes, bytes]]
 _Reveal = Callable[[bytes, str], bytes]
@@ -30,7 +32,8 @@ def disguised(body: bytes, headers: _Headers) -> tuple[bytes, list[tuple[bytes, 
     def reveal(answer: bytes, _media_type: str) -> bytes:
         return answer.replace(said, asked)
 
-    return changed, [_renamed(pair, alias, len(changed)) for pair in headers], reveal
+    kept = [pair for pair in headers if not pair[0].lower().startswith(_PARAMETER)]
+    return changed, [_renamed(pair, alias, len(changed)) for pair in kept], reveal
 
 
 def _renamed(pair: tuple[bytes, bytes], alias: str, length: int) -> tuple[bytes, bytes]:

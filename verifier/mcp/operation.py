@@ -31,6 +31,7 @@ TOOLS_CALL: Final = "tools/call"
 RECEIPT_HEADER: Final = "did-agent-receipt"  # asks for a receipt, as `_meta` does
 PARAMETER: Final = "mcp-param-"  # headers that copy an argument; which one, only the tool's schema says
 LISTENING: Final = frozenset({"subscriptions/listen"})  # answered by a stream that stays open
+_UTF_8: Final = frozenset({"", "charset=utf-8", 'charset="utf-8"'})  # parameters of a media type that change nothing
 _BASE64_PREFIX: Final = "=?base64?"
 _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
@@ -77,6 +78,7 @@ def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
     and bound its `uri`.
     Raises: Malformed, HeaderMismatch.
     """
+    _require_one_reading(headers)
     message = parse_json(body, max_bytes=MAX_BODY)
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise InvalidParameter("the body is not one JSON-RPC 2.0 message")
@@ -127,6 +129,15 @@ def _scalars(value: object) -> Iterator[str]:
         yield "true" if value else "false"
     elif isinstance(value, str | int):
         yield str(value)
+
+
+def _require_one_reading(headers: Mapping[str, str]) -> None:
+    # A server that reads UTF-7 when it is told to, or unpacks first, would see another call than the one judged.
+    _, _, parameters = headers.get("content-type", "").lower().partition(";")
+    if parameters.strip() not in _UTF_8:
+        raise InvalidParameter("the body is said to be in another encoding than UTF-8")
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise InvalidParameter("the body is said to be packed")
 
 
 def _require_agreement(method: str, parameters: Mapping[str, object], headers: Mapping[str, str]) -> None:

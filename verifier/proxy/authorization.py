@@ -21,6 +21,7 @@ from verifier.settings import GuardOptions
 # The names of Envoy: what it removes before it passes a request on, and its mark on a body that it cut.
 _REMOVE: Final = b"x-envoy-auth-headers-to-remove"
 _CUT: Final = b"x-envoy-auth-partial-body"
+_REDIRECTS: Final = 300  # status below which all is well
 
 
 def authorization_service(
@@ -34,20 +35,40 @@ def authorization_service(
     """Return an ASGI app that answers for `resource`; the same options as `protect`.
 
     It never sees what the server answers: lists are not filtered, nothing is hidden, open streams are not cut, and a
-    session belongs to whoever uses it first.
+    session belongs to whoever uses it first.  JSON presentations are not swapped for sessions.
     Raises: Misconfigured.
     """
     parts = compose(resource=resource, bridge=bridge, **options)
+    parts.swap = None  # its answers of 200 would let a request through that nobody judged
     metadata = metadata_of(parts, resource=resource, bridge=bridge, name=name, scopes=scopes)
     guard = Guard(_let_through, parts, metadata, sessions=Sessions(first_use=True))
 
     async def service(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and _is_cut(scope):
             await _refuse_cut(parts, metadata, send)
+        elif scope["type"] == "http" and not _is_page(scope, parts, metadata):
+            await guard(scope, receive, _no_means_no(send))
         else:
             await guard(scope, receive, send)
 
     return service
+
+
+def _is_page(scope: Any, parts: GuardParts, metadata: ResourceMetadata) -> bool:
+    return scope["method"] in ("GET", "HEAD") and scope["path"] in (*metadata.paths, parts.metrics_path)
+
+
+def _no_means_no(send: Any) -> Any:
+    """Return a `send` that makes 403 of every 200 but the one that lets a request through."""
+
+    async def sending(message: Any) -> None:
+        # To a client a refusal is a good answer, which its model can read; to the proxy it would be a yes.
+        is_good = message["type"] == "http.response.start" and message["status"] < _REDIRECTS
+        if is_good and all(name != _REMOVE for name, _ in message["headers"]):
+            message = {**message, "status": 403}
+        await send(message)
+
+    return sending
 
 
 def _is_cut(scope: Any) -> bool:

@@ -65,7 +65,7 @@ class Forward:
         if scope["method"] not in _METHODS:
             await _say(send, 405, "method_not_allowed", "The server takes GET, POST and DELETE.")
             return
-        body = await _body(receive)
+        body = await _body(receive) if scope["method"] == "POST" else b""
         target = self._target.encode("ascii")
         if scope.get("query_string"):
             target += b"?" + scope["query_string"]
@@ -73,7 +73,7 @@ class Forward:
         told = None if self._statements is None else current_statement(self._statements.of)
         if told is not None:
             headers.append((HEADER, told.encode("ascii")))
-        if body or scope["method"] == "POST":
+        if scope["method"] == "POST":
             headers.append((b"content-length", str(len(body)).encode()))
         leaving = asyncio.create_task(_left(receive))
         answering = asyncio.create_task(self._answer(scope["method"], target, headers, body, send))
@@ -119,12 +119,14 @@ def _passed_on(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, 
     }
     for name, value in headers:
         lowered = name.lower()
-        if lowered not in _LEFT_OUT and lowered not in named and not lowered.startswith(_CLAIMS):
+        # Some servers take a name with "_" for the one with "-", which was judged or left out.
+        is_ambiguous = b"_" in lowered or lowered.startswith(_CLAIMS)
+        if lowered not in _LEFT_OUT and lowered not in named and not is_ambiguous:
             yield lowered, value
 
 
 async def _body(receive: Any) -> bytes:
-    # The guard has read the body of a POST, and bounded it; nothing else has one that is passed on.
+    # The guard has read it, and bounded it.
     message = await receive()
     return bytes(message.get("body", b"")) if message["type"] == "http.request" else b""
 
