@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from did_agent.clock import Clock
 from did_agent.encoding.digest import digest_uri
@@ -23,6 +25,7 @@ from verifier.policies import NoPolicies
 from verifier.ports import AuditSink, Door, PolicySource, Revocations, Risks
 from verifier.recording import Recorder, Verdict
 
+_log: Final = logging.getLogger("did_agent.guard")
 _DOTS = 2  # of a compact JWS; what has another number of them is opaque to us
 
 
@@ -90,16 +93,15 @@ class Verifier:
         try:
             decision = await self._judge(asked)
         except DidAgentError as error:
-            with suppress(DidAgentError):  # one gate could not tell; what others consumed was not used
-                await self.undo(request_id, happened=False)
+            await self.undo(request_id, happened=False)  # one gate could not tell; what others consumed was not used
             verdict = Verdict(allowed=False, reason=error.code, explanation=error.public)
             await self.recorder.call(asked, digest, verdict)
             raise
         try:
             await self.recorder.call(asked, digest, _verdict(decision, asked.now))
-        except DidAgentError:
-            # What is not recorded does not happen, so it costs nothing either.
-            await self.undo(request_id, happened=False)
+        except BaseException:
+            # What is not recorded, or was given up meanwhile, does not happen, so it costs nothing either.
+            await asyncio.shield(self.undo(request_id, happened=False))
             raise
         return decision
 
@@ -114,7 +116,11 @@ class Verifier:
     async def undo(self, request_id: str, *, happened: bool = True) -> None:
         """Take back what an allowed call consumed: it was not done, or it `happened` and failed."""
         for gate in self._gates:
-            await gate.undo(request_id, happened=happened)
+            try:
+                await gate.undo(request_id, happened=happened)
+            except DidAgentError as error:
+                # The others' can still be given back; this one stays spent, which is the safe side.
+                _log.warning("what a call consumed could not be given back: %s", error.code)
 
     async def refuse(self, error: DidAgentError, *, action: str, request_id: str) -> None:
         """Record that nobody was admitted.

@@ -219,7 +219,7 @@ def test_a_wrong_command_line_has_an_exit_code_of_its_own(shop: Shop, options: t
     ("options", "words"),
     [
         (("--upstream", "ftp://127.0.0.1/mcp"), "is no http or https URL"),
-        (("--ext-authz", "--hide-tools"), "tools can be hidden only"),
+        (("--ext-authz", "--hide-tools"), "only a guard that hands requests on itself hides tools"),
         (("--ext-authz", "--bind", "127.0.0.1:x"), "is not an address to listen on"),
     ],
 )

@@ -20,9 +20,11 @@ from verifier.adapters.upstream import Upstream
 from verifier.doors.presentation import PresentationDoor
 from verifier.frameworks import fastapi as for_fastapi
 from verifier.gates import Asked
+from verifier.http import bearer_alone
 from verifier.mcp.answers import ResourceMetadata
 from verifier.mcp.guard import Guard
 from verifier.mcp.hiding import disguised
+from verifier.mcp.sessions import MAX_EACH, MAX_SESSIONS, Sessions
 from verifier.mcp.swapping import addresses
 from verifier.parts import GuardParts
 from verifier.proxy import authorization
@@ -299,3 +301,52 @@ async def test_a_proxy_that_takes_200_for_a_yes_gets_none_for_what_is_refused(
     assert ("x-envoy-auth-headers-to-remove" in answer.headers) is (status == 200)
     metadata = await world.send(None, method="GET", path="/.well-known/oauth-protected-resource/mcp", guard=asked)
     assert metadata.json()["resource"] == RESOURCE
+
+
+@pytest.mark.req("DEL-12")
+def test_whoever_chooses_session_ids_pushes_out_only_its_own() -> None:
+    def somebody(name: str) -> Any:
+        return type("Somebody", (), {"principal": name, "actors": (), "client_id": name})()
+
+    sessions, victim, flood = Sessions(first_use=True), somebody("victim"), somebody("flood")
+    assert sessions.belongs("mine", victim)
+    for number in range(MAX_SESSIONS + 10):
+        assert sessions.belongs(f"chosen {number}", flood)
+    assert not sessions.belongs("mine", flood)
+    assert sessions.belongs("mine", victim)
+    assert len(sessions._owners) == MAX_EACH + 1
+
+
+class _Spends:
+    """A gate that says what was given back, and may fail to."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.fails, self.undone = fails, list[bool]()
+
+    async def judge(self, _asked: Any, decision: Any) -> Any:
+        return decision
+
+    async def undo(self, _request_id: str, *, happened: bool) -> None:
+        self.undone.append(happened)
+        if self.fails:
+            raise StoreUnavailable("away")
+
+
+@pytest.mark.req("DEL-05")
+async def test_a_call_that_is_given_up_before_its_record_costs_nothing() -> None:
+    world, first, second = World(), _Spends(fails=True), _Spends()
+    begun = asyncio.Event()
+
+    async def never(_event: Any) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    world.record = never  # type: ignore[method-assign]
+    verifier = replace(world.verifier(), gates=(first, second))
+    admission = await verifier.admit(bearer_alone(token()))
+    deciding = asyncio.create_task(verifier.decide(admission, tool="list_menu", arguments={}, request_id="r"))
+    await asyncio.wait_for(begun.wait(), 5)
+    deciding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await deciding
+    assert (first.undone, second.undone) == ([False], [False])

@@ -35,18 +35,19 @@ def authorization_service(
     """Return an ASGI app that answers for `resource`; the same options as `protect`.
 
     It never sees what the server answers: lists are not filtered, nothing is hidden, open streams are not cut, and a
-    session belongs to whoever uses it first.  JSON presentations are not swapped for sessions.
+    session belongs to whoever uses it first.  JSON presentations are not swapped, and no metrics are shown.
     Raises: Misconfigured.
     """
     parts = compose(resource=resource, bridge=bridge, **options)
-    parts.swap = None  # its answers of 200 would let a request through that nobody judged
+    # Their answers of 200 would let a request through that nobody judged, to pages of the server itself.
+    parts.swap = parts.metrics_path = None
     metadata = metadata_of(parts, resource=resource, bridge=bridge, name=name, scopes=scopes)
     guard = Guard(_let_through, parts, metadata, sessions=Sessions(first_use=True))
 
     async def service(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and _is_cut(scope):
             await _refuse_cut(parts, metadata, send)
-        elif scope["type"] == "http" and not _is_page(scope, parts, metadata):
+        elif scope["type"] == "http" and not _is_page(scope, metadata):
             await guard(scope, receive, _no_means_no(send))
         else:
             await guard(scope, receive, send)
@@ -54,8 +55,8 @@ def authorization_service(
     return service
 
 
-def _is_page(scope: Any, parts: GuardParts, metadata: ResourceMetadata) -> bool:
-    return scope["method"] in ("GET", "HEAD") and scope["path"] in (*metadata.paths, parts.metrics_path)
+def _is_page(scope: Any, metadata: ResourceMetadata) -> bool:
+    return scope["method"] in ("GET", "HEAD") and scope["path"] in metadata.paths
 
 
 def _no_means_no(send: Any) -> Any:
