@@ -93,6 +93,8 @@ def foreign_access_token(types: frozenset[str], max_lifetime: int, *, single_aud
         max_lifetime=max_lifetime,
         single_audience=single_audience,
     )
+
+
 # Ours: what a guard tells the server behind it of the caller of one request.
 CALLER_STATEMENT: Final = JWTProfile(
     name="caller statement",
