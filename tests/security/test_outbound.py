@@ -132,13 +132,14 @@ async def places() -> AsyncIterator[Places]:
 
 @pytest.mark.req("NET-04", "NET-05", "NET-06", "NET-09")
 async def test_a_hostile_publisher_gets_a_bounded_no(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.3)
     fetcher = GuardedFetcher(allow_loopback=True)
     assert await fetcher.get_json(places.base + "/here") == {"ok": True}
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.3)
     for path in ("/redirect", "/html", "/zipped", "/big", "/slow", "/away", "/nowhere"):
         with pytest.raises(PeerUnavailable) as refused:
             await fetcher.get_json(places.base + path)
         assert "hunter2" not in str(refused.value)
+    monkeypatch.undo()
     with pytest.raises(DidAgentError):
         await fetcher.get_json(places.base + "/twice")
     assert places.followed == 0
