@@ -23,8 +23,10 @@ from did_agent.keys.public import KeyKind
 from issuer.adapters.news import BridgeNews
 from issuer.adapters.sql import SQLStore, metadata, outbox
 from issuer.api.openapi import OPERATIONS, SECURITY
-from issuer.api.routes import issuer_api
-from issuer.service import IssuerService
+from issuer.api.routes import Callers, issuer_api
+from issuer.composition import compose
+from issuer.service.callers import AgentCallers
+from issuer.service.office import Office
 from issuer.settings import IssuerSettings
 from issuer.vc_api.routes import VCIssuer, add_vc_api
 from issuer.vc_api.store import VCStore
@@ -44,9 +46,9 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
     store = SQLStore(engine)
     delivery = Delivery(engine, outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
     news = BridgeNews(store, delivery, bridge_url=settings.bridge_url, key=key, clock=clock)
-    service = IssuerService(store=store, news=news, key=key, url=settings.issuer_url, clock=clock)
+    office = Office(store=store, news=news, key=key, url=settings.issuer_url, clock=clock)
     verifier, feed = token_verifier(
-        resource=settings.issuer_url, bridge=settings.bridge_url, key=key, party="issuer", audit=service, clock=clock
+        resource=settings.issuer_url, bridge=settings.bridge_url, key=key, party="issuer", audit=office, clock=clock
     )
 
     @asynccontextmanager
@@ -61,7 +63,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
             await asyncio.gather(*tasks, return_exceptions=True)
             await engine.dispose()
 
-    app = issuer_api(service, verifier)
+    app = issuer_api(compose(office), Callers(verifier=verifier, agents=AgentCallers(office=office)), office)
     if settings.vc_api:
         add_vc_api(app, _vc_issuer(settings, engine, clock))
     publish(app, OPERATIONS, title="did-agent issuer", url=settings.issuer_url, security=SECURITY)

@@ -87,6 +87,7 @@ def grant_capabilities(  # a credential says many things
     )
     signed = issue(document, key, now=now, cryptosuite=cryptosuite)
     return Grant(
+        organisation=agent.organisation,
         id=str(signed["id"]),
         agent_id=agent.agent_id,
         did=did,

@@ -20,7 +20,7 @@ from did_agent.adapters.openapi import (
 )
 from did_agent.credential.published_schema import published_schemas
 from issuer.api.schemas import CreateAgent, Enrol, IssueCredential, Reason
-from issuer.model import GrantState, State
+from issuer.model import Custody, GrantState, State
 
 SECURITY: Final[dict[str, Schema]] = {
     "operator": {"type": "http", "scheme": "bearer", "description": "An access token with `issuer:admin`."},
@@ -35,9 +35,15 @@ _AGENT_MEMBERS: Final[dict[str, Schema]] = {
     "name": TEXT,
     "state": one_of(*get_args(State)),
     "sponsor": TEXT,
+    "owner": TEXT,
+    "organisation": TEXT,
     "description": TEXT,
     "metadata": named(TEXT),
     "redirect_uris": listed(TEXT),
+    "tags": listed(TEXT),
+    "groups": listed(TEXT),
+    "template": MAYBE,
+    "custody": one_of(*get_args(Custody)),
     "created": TEXT,
     "changed": TEXT,
 }
@@ -99,13 +105,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
         body=IssueCredential,
         auth=_OPERATOR,
     ),
-    "POST /agents/{identifier}/{change}": Operation(
-        summary="Suspend, resume or retire an agent",
-        answers={200: Answer("Done.", record(**_AGENT_MEMBERS, propagated=FLAG))},
-        body=Reason,
-        path={"change": one_of("suspend", "resume", "retire")},
-        auth=_OPERATOR,
-    ),
+    **{
+        f"POST /agents/{{identifier}}/{change}": Operation(
+            summary=f"{change.capitalize()} an agent",
+            answers={200: Answer("Done.", record(**_AGENT_MEMBERS, propagated=FLAG))},
+            body=Reason,
+            auth=_OPERATOR,
+        )
+        for change in ("suspend", "resume", "retire")
+    },
     "GET /credentials": Operation(
         summary="List credentials",
         answers={200: Answer("The newest.", record(credentials=listed(_GRANT)))},

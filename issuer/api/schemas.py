@@ -21,6 +21,7 @@ class CreateAgent(_Closed):
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=64)]
     sponsor: Annotated[StrictStr, Field(min_length=1, max_length=512)]
+    owner: Annotated[StrictStr, Field(min_length=1, max_length=256)] | None = None
     description: Text = ""
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] = {}
     redirect_uris: Annotated[list[Text], Field(max_length=8)] = []
@@ -56,9 +57,15 @@ def agent_out(agent: Agent) -> dict[str, object]:
         "name": agent.name,
         "state": agent.state,
         "sponsor": agent.sponsor,
+        "owner": agent.owner,
+        "organisation": agent.organisation,
         "description": agent.description,
         "metadata": dict(agent.metadata),
         "redirect_uris": list(agent.redirect_uris),
+        "tags": list(agent.tags),
+        "groups": list(agent.groups),
+        "template": agent.template,
+        "custody": agent.custody,
         "created": format_timestamp(agent.created),
         "changed": format_timestamp(agent.changed),
     }

@@ -215,10 +215,12 @@ async def test_the_issuers_store_keeps_agents_credentials_and_news(opened: Opene
             await work.add_notice(Notice(id="n1", kind="credential-revoked", subject=grant.id, reason="x", at=NOW))
             await work.record(event(1))
     async with opened(issuer_tables) as engine, SQLStore(engine).work() as work:
-        assert await work.agent(one.agent_id) == active
-        assert await work.agent(str(active.did)) == active
-        assert (await work.grants(agent_id=one.agent_id, state="revoked", now=NOW, limit=5))[0].revoked == NOW
-        assert await work.grants(agent_id=one.agent_id, state="active", now=NOW, limit=5) == []
+        assert await work.agent(one.agent_id, organisation=None) == active
+        assert await work.agent(str(active.did), organisation="home") == active
+        assert (await work.grants(organisation="home", agent_id=one.agent_id, state="revoked", now=NOW, limit=5))[
+            0
+        ].revoked == NOW
+        assert await work.grants(organisation="home", agent_id=one.agent_id, state="active", now=NOW, limit=5) == []
         assert await work.set_bits("revocation", number) == [grant.list_index]
         assert await work.set_bits("suspension", number) == []
         await work.change_agent(replace(active, state="suspended"))

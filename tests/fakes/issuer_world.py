@@ -19,8 +19,10 @@ from did_agent.encoding.strict_json import parse_object
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.presentation.present import present
 from issuer.adapters.sql import SQLStore, metadata, outbox
-from issuer.api.routes import issuer_api
-from issuer.service import IssuerService
+from issuer.api.routes import Callers, issuer_api
+from issuer.composition import compose
+from issuer.service.callers import AgentCallers
+from issuer.service.office import Office
 from tests.fakes.guard_world import BRIDGE, NOW, World, token
 from verifier.doors.token import TokenDoor
 from verifier.service import Verifier
@@ -54,17 +56,18 @@ async def issuer(
     engine = open_database(where if isinstance(where, str) else sqlite_url(where))
     await create_schema(engine, metadata)
     world = World()
-    service = IssuerService(store=SQLStore(engine), news=SilentNews(), key=KEY, url=ISSUER_URL, clock=clock)
+    office = Office(store=SQLStore(engine), news=SilentNews(), key=KEY, url=ISSUER_URL, clock=clock)
     verifier = Verifier(
         resource=ISSUER_URL,
         source=did_key(KEY.public),
         party="issuer",
         doors=(TokenDoor(resource=ISSUER_URL, issuer=BRIDGE, keys=world),),
         revocations=world,
-        audit=service,
+        audit=office,
         clock=clock,
     )
-    app = harden(issuer_api(service, verifier))
+    callers = Callers(verifier=verifier, agents=AgentCallers(office=office))
+    app = harden(issuer_api(compose(office), callers, office))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ISSUER_URL) as http:
         yield http, world
     await engine.dispose()

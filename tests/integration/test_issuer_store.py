@@ -261,13 +261,13 @@ async def test_every_change_and_every_refusal_is_recorded_with_who_what_and_why(
         ("agent.enrol", "allow", "allowed"),
         ("credential.issue", "allow", "allowed"),
         ("agent.suspend", "allow", "allowed"),
-        ("agent.change", "deny", "state_conflict"),
-        ("agent.change", "deny", "insufficient_scope"),
-        ("agent.change", "deny", "not_authenticated"),
+        ("agent.suspend", "deny", "state_conflict"),
+        ("agent.retire", "deny", "insufficient_scope"),
+        ("agent.retire", "deny", "not_authenticated"),
         ("credential.revoke", "allow", "allowed"),
         ("credential.revoke", "allow", "allowed"),
         ("agent.show", "deny", "insufficient_scope"),
-        ("agent.change", "deny", "invalid_parameter"),
+        ("agent.resume", "deny", "invalid_parameter"),
     ]
     suspended = events[3]
     assert (suspended.principal, suspended.target, suspended.explanation) == (OPERATOR, agent["did"], "laptop lost")

@@ -49,15 +49,14 @@ async def test_every_route_needs_its_scope(tmp_path: Path) -> None:
 
 
 @pytest.mark.req("WEB-01")
-def test_a_route_without_a_policy_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_route_without_a_policy_does_not_start() -> None:
     async def nothing(*_: object) -> Any:
         return None
 
-    bare = issuer_routes.Route(method="GET", path="/open", action="x", scopes=(), handler=nothing)
-    monkeypatch.setattr(issuer_routes, "routes", lambda _service: [bare])
-    service: Any = None
+    bare = issuer_routes.Route(method="GET", path="/open", action="x", access=frozenset(), handler=nothing)
+    unused: Any = None
     with pytest.raises(ValueError, match="declares no policy"):
-        issuer_api(service, service)
+        issuer_api([bare], unused, unused)
 
 
 @pytest.mark.req("VCX-01", "VCX-02")

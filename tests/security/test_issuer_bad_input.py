@@ -13,7 +13,9 @@ import httpx2
 import pytest
 
 from did_agent.keys.ed25519 import SigningKey
-from issuer.api.routes import PUBLIC, Route, routes
+from issuer.access import PUBLIC, SCOPES
+from issuer.api import about, agents, credentials, enrolment, status
+from issuer.api.routes import Route
 from tests.fakes.guard_world import NOW, World
 from tests.fakes.issuer_world import (
     ADMIN,
@@ -29,10 +31,16 @@ from tests.fakes.issuer_world import (
 )
 
 UNUSED: Any = None
-TABLE = routes(UNUSED)
-GUARDED = [route for route in TABLE if route.scopes != (PUBLIC,)]
-OPEN = [route for route in TABLE if route.scopes == (PUBLIC,)]
+TABLE = [route for topic in (agents, enrolment, credentials, status, about) for route in topic.routes(UNUSED)]
+CHANGES = ("suspend", "resume", "retire")
+GUARDED = [route for route in TABLE if route.access != PUBLIC]
+OPEN = [route for route in TABLE if route.access == PUBLIC]
 WRITING = [route for route in TABLE if route.method == "POST"]
+
+
+def scopes_of(route: Route) -> list[str]:
+    """Return the scopes that open a route, the most powerful first."""
+    return [scope for scope, role in SCOPES.items() if role in route.access]
 
 
 def name(route: Route) -> str:
@@ -65,12 +73,15 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     async with issuer(tmp_path) as (http, world):
         agent, waiting = await onboard(http), await register(http, "waiting")
         document = await granted(http, agent)
+        resting = await onboard(http, "resting", SigningKey.from_seed(b"r" * 32))
+        await http.post(f"/agents/{resting['agent_id']}/suspend", json={"reason": "rest"}, headers=ADMIN)
         one = "/agents/{identifier}"
         paths = {
             one: f"/agents/{agent['agent_id']}",
             one + "/enrolment": f"/agents/{waiting['agent_id']}/enrolment",
             one + "/credentials": f"/agents/{agent['agent_id']}/credentials",
-            one + "/{change}": f"/agents/{agent['agent_id']}/suspend",
+            **{f"{one}/{change}": f"/agents/{agent['agent_id']}/{change}" for change in CHANGES},
+            one + "/resume": f"/agents/{resting['agent_id']}/resume",
             "/credentials/{identifier}": f"/credentials/{document['id']}",
             "/credentials/{identifier}/revoke": f"/credentials/{document['id']}/revoke",
             "/registry/{identifier}": f"/registry/{agent['did']}",
@@ -81,7 +92,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             "/agents": {"name": "new", "sponsor": "Ops"},
             one + "/enrolment": answer_to(waiting, SigningKey.from_seed(b"w" * 32)),
             one + "/credentials": CAPABILITIES,
-            one + "/{change}": {"reason": "because"},
+            **{f"{one}/{change}": {"reason": "because"} for change in CHANGES},
             "/credentials/{identifier}/revoke": {"reason": "because"},
         }
         whole = {route.path: paths.get(route.path, route.path) for route in TABLE}
@@ -100,7 +111,7 @@ def require_clean_refusal(response: httpx2.Response, *, status: int | None = Non
 
 
 def allowed(route: Route) -> dict[str, str]:
-    return {} if route.scopes == (PUBLIC,) else auth(*route.scopes[:1])
+    return {} if route.access == PUBLIC else auth(*scopes_of(route)[:1])
 
 
 @pytest.mark.req("WEB-01")
@@ -108,14 +119,14 @@ def allowed(route: Route) -> dict[str, str]:
 async def test_a_guarded_route_opens_to_its_scopes_and_to_nobody_else(place: Place, route: Route) -> None:
     content = {"json": place.bodies[route.path]} if route.method == "POST" else {}
     assert require_clean_refusal(await place.send(route, {}, **content), status=401) == "not_authenticated"
-    wrong = {"issuer:admin", "registry:read", "bridge:admin", "audit:read", "tool:a"} - set(route.scopes)
+    wrong = {"issuer:admin", "registry:read", "bridge:admin", "audit:read", "tool:a"} - set(scopes_of(route))
     refused = await place.send(route, auth(*wrong), **content)
     assert require_clean_refusal(refused, status=403) == "insufficient_scope"
     forged = {
-        "another resource": auth(*route.scopes, audience="https://mcp.example/mcp"),
-        "another issuer": auth(*route.scopes, issuer="https://evil.example"),
-        "expired": auth(*route.scopes, issued_at=NOW - timedelta(hours=1), expires=NOW - timedelta(minutes=55)),
-        "another key": auth(*route.scopes, key=SigningKey.generate()),
+        "another resource": auth(*scopes_of(route), audience="https://mcp.example/mcp"),
+        "another issuer": auth(*scopes_of(route), issuer="https://evil.example"),
+        "expired": auth(*scopes_of(route), issued_at=NOW - timedelta(hours=1), expires=NOW - timedelta(minutes=55)),
+        "another key": auth(*scopes_of(route), key=SigningKey.generate()),
         "not a token": {"Authorization": "Bearer a.b.c"},
         "another scheme": {"Authorization": ADMIN["Authorization"].replace("Bearer", "Basic")},
     }
@@ -139,7 +150,7 @@ async def test_an_open_route_needs_no_token_and_changes_nothing_without_a_proof(
 @every_guarded
 async def test_an_ended_token_or_a_silent_bridge_closes_every_guarded_route(place: Place, route: Route) -> None:
     content = {"json": place.bodies[route.path]} if route.method == "POST" else {}
-    ended = auth(*route.scopes, id="urn:uuid:ended")
+    ended = auth(*scopes_of(route), id="urn:uuid:ended")
     place.world.ended = {"urn:uuid:ended"}
     assert require_clean_refusal(await place.send(route, ended, **content), status=401) == "revoked"
     place.world.silent = True
@@ -172,10 +183,10 @@ BROKEN: dict[str, tuple[dict[str, str], bytes, tuple[int, str]]] = {
 @every_writing
 async def test_a_body_that_is_not_strict_json_changes_nothing(place: Place, route: Route, tmp_path: Path) -> None:
     path, before = place.path(route), len(await recorded(tmp_path))
-    for kind, (headers, body, (status, code)) in BROKEN.items():
+    for kind, (headers, body, (expected, code)) in BROKEN.items():
         sent = {"Content-Type": "application/json", **headers, **allowed(route)}
         response = await place.http.post(path, content=body, headers=sent)
-        assert require_clean_refusal(response, status=status) == code, kind
+        assert require_clean_refusal(response, status=expected) == code, kind
     untyped = place.http.build_request("POST", path, content=b"{}", headers=allowed(route))
     untyped.headers.pop("content-type", None)
     assert require_clean_refusal(await place.http.send(untyped), status=415) == "wrong_content_type"
@@ -204,7 +215,7 @@ MEMBERS = {
     "/agents": ("name", "sponsor", "description", "metadata", "redirect_uris"),
     "/agents/{identifier}/enrolment": ("presentation",),
     "/agents/{identifier}/credentials": ("capabilities", "valid_seconds", "max_depth", "on_behalf_of"),
-    "/agents/{identifier}/{change}": ("reason",),
+    **{f"/agents/{{identifier}}/{change}": ("reason",) for change in CHANGES},
     "/credentials/{identifier}/revoke": ("reason",),
 }
 HARMLESS = {  # what a member may honestly be
@@ -241,7 +252,7 @@ ODD = ["x", "urn:uuid:nobody", "%00", "%ff%fe", "%C2%B2", "..%2f..%2fetc", "' OR
 @pytest.mark.parametrize("route", [route for route in TABLE if "{" in route.path], ids=name)
 async def test_an_odd_path_leads_nowhere_and_is_refused_cleanly(place: Place, route: Route) -> None:
     for odd in ODD:
-        path = route.path.replace("{change}", "suspend").replace("{purpose}", "revocation")
+        path = route.path.replace("{purpose}", "revocation")
         path = path.replace("{identifier}", odd).replace("{number}", odd)
         content = {"json": place.bodies[route.path]} if route.method == "POST" else {}
         refused = await place.http.request(route.method, path, headers=allowed(route), **content)
@@ -281,7 +292,7 @@ async def test_a_proof_that_fails_is_not_explained_and_an_agent_that_cannot_be_g
     )
     assert require_clean_refusal(forged, status=401)
     assert "detail" not in forged.json()
-    await place.http.post(place.paths["/agents/{identifier}/{change}"], json={"reason": "x"}, headers=ADMIN)
+    await place.http.post(place.paths["/agents/{identifier}/suspend"], json={"reason": "x"}, headers=ADMIN)
     path = place.paths["/agents/{identifier}/credentials"]
     refused = await place.http.post(path, json=CAPABILITIES, headers=ADMIN)
     assert require_clean_refusal(refused, status=409) == "state_conflict"

@@ -13,6 +13,10 @@ from did_agent.tokens.security_event import EventKind
 State = Literal["pending", "active", "suspended", "retired"]
 GrantState = Literal["active", "revoked", "expired"]
 Change = Literal["enrol", "suspend", "resume", "retire"]
+Custody = Literal["agent", "issuer"]
+Role = Literal["admin", "manager", "auditor", "sponsor", "service", "agent"]
+
+HOME: Final = "home"  # the organisation that runs the deployment; tokens of its people name none
 
 # The lifecycle of an agent: what each change needs and where it leads.  `retired` is final.
 LIFECYCLE: Final[Mapping[tuple[State, Change], State]] = {
@@ -46,14 +50,20 @@ def next_state(state: State, change: Change) -> State:
 class Agent:
     """A software actor with a stable id; its DID is known once it has enrolled."""
 
+    organisation: str = HOME
     agent_id: str  # urn:uuid
     name: str
     sponsor: str  # who answers for it
+    owner: str = ""  # the principal who manages it
     description: str
     metadata: Mapping[str, str]  # software, version, model, environment
     redirect_uris: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    template: str | None = None  # the blueprint it is an instance of
+    custody: Custody = "agent"  # who made its key
     state: State
-    did: str | None
+    did: str | None  # of its current key
     created: datetime
     changed: datetime
 
@@ -71,6 +81,7 @@ class Enrolment:
 class Grant:
     """A capability credential and what became of it."""
 
+    organisation: str = HOME
     id: str
     agent_id: str
     did: str
@@ -108,6 +119,9 @@ class NewAgent:
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     redirect_uris: tuple[str, ...] = ()
+    owner: str | None = None  # None: who registers it
+    tags: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +129,8 @@ class Operator:
     """Who asks, as the record will say it; all but the request is None while nobody has proved who they are."""
 
     request_id: str
+    organisation: str = HOME
+    roles: frozenset[Role] = frozenset()
     principal: str | None = None
     kind: str | None = None
     client_id: str | None = None

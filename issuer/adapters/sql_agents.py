@@ -1,0 +1,125 @@
+"""Agents and their invitations in SQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, String, Table, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from did_agent.adapters.sql import insert_if_absent
+from did_agent.clock import numeric_date
+from did_agent.encoding.timestamp import from_numeric_date
+from did_agent.errors import StateConflict
+from issuer.adapters.rows import Rows
+from issuer.adapters.tables import agents, metadata
+from issuer.model import Agent, Enrolment
+
+_enrolments: Final = Table(
+    "issuer_enrolments",
+    metadata,
+    Column("agent_id", String(64), primary_key=True),
+    Column("challenge_digest", String(64), nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
+
+class AgentRows(Rows):
+    """Implements `issuer.ports.agents.AgentWork`."""
+
+    async def add_agent(self, agent: Agent, enrolment: Enrolment, *, skeleton: str) -> None:
+        """Add a pending agent.  Raises: StateConflict when its organisation has a name like it."""
+        if not await insert_if_absent(self._do, agents, agent_row(agent, skeleton=skeleton)):
+            raise StateConflict(f"an agent with a name like {agent.name} exists")
+        invitation = {
+            "agent_id": enrolment.agent_id,
+            "challenge_digest": enrolment.challenge_digest,
+            "expires": numeric_date(enrolment.expires),
+        }
+        await self._do.execute(insert(_enrolments).values(invitation))
+
+    async def agent(self, identifier: str, *, organisation: str | None) -> Agent | None:
+        """Return the agent with this `agent_id` or DID, held until the transaction ends."""
+        query = select(agents).where(or_(agents.c.agent_id == identifier, agents.c.did == identifier))
+        if organisation is not None:
+            query = query.where(agents.c.organisation == organisation)
+        found = (await self._do.execute(query.with_for_update())).one_or_none()
+        return None if found is None else agent_of(found)
+
+    async def agents(
+        self, *, organisation: str, name: str | None, state: str | None, owner: str | None, after: str, limit: int
+    ) -> Sequence[Agent]:
+        """Return agents in the order of their ids."""
+        query = select(agents).where(agents.c.organisation == organisation, agents.c.agent_id > after)
+        for column, value in ((agents.c.name, name), (agents.c.state, state), (agents.c.owner, owner)):
+            if value is not None:
+                query = query.where(column == value)
+        return [agent_of(row) for row in (await self._do.execute(query.order_by(agents.c.agent_id).limit(limit))).all()]
+
+    async def change_agent(self, agent: Agent) -> None:
+        """Store state, DID and time of change.  Raises: StateConflict when the DID belongs to another agent."""
+        values = {"state": agent.state, "did": agent.did, "changed": numeric_date(agent.changed)}
+        key = (agents.c.organisation == agent.organisation) & (agents.c.agent_id == agent.agent_id)
+        try:
+            await self._do.execute(update(agents).where(key).values(values))
+        except IntegrityError as error:
+            raise StateConflict("this key belongs to another agent") from error
+
+    async def spend_enrolment(self, agent_id: str, challenge_digest: str, now: datetime) -> bool:
+        """Spend the invitation; False when it is unknown, spent or over."""
+        spent = await self._do.execute(
+            delete(_enrolments).where(
+                _enrolments.c.agent_id == agent_id,
+                _enrolments.c.challenge_digest == challenge_digest,
+                _enrolments.c.expires > numeric_date(now),
+            )
+        )
+        return bool(spent.rowcount == 1)
+
+
+def agent_row(agent: Agent, *, skeleton: str) -> dict[str, Any]:
+    """Return the row of an agent."""
+    return {
+        "organisation": agent.organisation,
+        "agent_id": agent.agent_id,
+        "skeleton": skeleton,
+        "did": agent.did,
+        "name": agent.name,
+        "state": agent.state,
+        "sponsor": agent.sponsor,
+        "owner": agent.owner,
+        "description": agent.description,
+        "metadata": json.dumps(dict(agent.metadata)),
+        "redirect_uris": json.dumps(agent.redirect_uris),
+        "tags": json.dumps(agent.tags),
+        "groups": json.dumps(agent.groups),
+        "template": agent.template,
+        "custody": agent.custody,
+        "created": numeric_date(agent.created),
+        "changed": numeric_date(agent.changed),
+    }
+
+
+def agent_of(row: Any) -> Agent:
+    """Return the agent of a row."""
+    return Agent(
+        organisation=row.organisation,
+        agent_id=row.agent_id,
+        name=row.name,
+        sponsor=row.sponsor,
+        owner=row.owner,
+        description=row.description,
+        metadata=json.loads(row.metadata),
+        redirect_uris=tuple(json.loads(row.redirect_uris)),
+        tags=tuple(json.loads(row.tags)),
+        groups=tuple(json.loads(row.groups)),
+        template=row.template,
+        custody=row.custody,
+        state=row.state,
+        did=row.did,
+        created=from_numeric_date(row.created),
+        changed=from_numeric_date(row.changed),
+    )

@@ -1,0 +1,45 @@
+"""What the issuer needs: a store whose every change is one transaction, and somebody who carries the news."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from did_agent.audit.event import AuditEvent
+from issuer.ports.agents import AgentWork
+from issuer.ports.grants import GrantWork
+from issuer.ports.notices import NoticeWork
+from issuer.ports.status import StatusWork
+
+
+class Work(AgentWork, GrantWork, StatusWork, NoticeWork, Protocol):
+    """One transaction: all of it happens, or nothing."""
+
+    async def spend(self, purpose: str, key: str, *, expires: datetime) -> bool:
+        """Spend a single-use value; True the first time, False ever after."""
+        ...
+
+    async def record(self, event: AuditEvent) -> None:
+        """Queue an audit event for the ledger."""
+        ...
+
+
+class Store(Protocol):
+    """Opens transactions."""
+
+    def work(self) -> AbstractAsyncContextManager[Work]:
+        """Open one.  Raises: StoreUnavailable."""
+        ...
+
+
+class News(Protocol):
+    """Carries notices to the bridge."""
+
+    async def push(self) -> bool:
+        """Try to deliver all that waits, now; True when nothing is left."""
+        ...
+
+    def wake_audit(self) -> None:
+        """Say that audit events wait."""
+        ...

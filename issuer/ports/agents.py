@@ -1,0 +1,38 @@
+"""What the issuer keeps of agents and their invitations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from issuer.model import Agent, Enrolment
+
+
+class AgentWork(Protocol):
+    """The part of a transaction that is about agents."""
+
+    async def add_agent(self, agent: Agent, enrolment: Enrolment, *, skeleton: str) -> None:
+        """Add a pending agent.  Raises: StateConflict when its organisation has a name like it."""
+        ...
+
+    async def agent(self, identifier: str, *, organisation: str | None) -> Agent | None:
+        """Return the agent with this `agent_id` or DID, held until the transaction ends.
+
+        `organisation` None looks at all of them: for the deployment's own parties, and for an agent with its key.
+        """
+        ...
+
+    async def agents(
+        self, *, organisation: str, name: str | None, state: str | None, owner: str | None, after: str, limit: int
+    ) -> Sequence[Agent]:
+        """Return agents in the order of their ids."""
+        ...
+
+    async def change_agent(self, agent: Agent) -> None:
+        """Store state, DID and time of change.  Raises: StateConflict when the DID belongs to another agent."""
+        ...
+
+    async def spend_enrolment(self, agent_id: str, challenge_digest: str, now: datetime) -> bool:
+        """Spend the invitation; False when it is unknown, spent or over."""
+        ...

@@ -1,0 +1,102 @@
+"""Registering agents and changing their state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from did_agent.credential.issuance import new_id
+from did_agent.errors import NotFound
+from issuer.access import own_alone, require_within
+from issuer.enrolment import invite
+from issuer.model import ANNOUNCED, Agent, Change, Grant, NewAgent, Notice, Operator, next_state
+from issuer.naming import require_name, require_redirect, require_text, skeleton
+from issuer.service.office import Office
+
+MAX_STANDING = 16  # credentials of one answer: as many as one presentation may hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agents:
+    """Who is an agent."""
+
+    office: Office
+
+    async def create(self, new: NewAgent, *, by: Operator) -> tuple[Agent, str]:
+        """Register an agent and return it with the challenge it enrols by.
+
+        Raises: InvalidParameter, StateConflict when a name like it is taken, StoreUnavailable.
+        """
+        now = self.office.clock()
+        agent = Agent(
+            organisation=by.organisation,
+            agent_id=new_id(),
+            name=require_name(new.name),
+            sponsor=require_text("sponsor", new.sponsor),
+            owner=require_text("owner", own_alone(by) or new.owner or by.principal or ""),
+            description=require_text("description", new.description),
+            metadata={
+                require_text("metadata", key): require_text("metadata", new.metadata[key]) for key in new.metadata
+            },
+            redirect_uris=tuple(require_redirect(uri) for uri in new.redirect_uris),
+            tags=new.tags,
+            groups=new.groups,
+            state="pending",
+            did=None,
+            created=now,
+            changed=now,
+        )
+        challenge, enrolment = invite(agent.agent_id, now=now)
+        async with self.office.store.work() as work:
+            await work.add_agent(agent, enrolment, skeleton=skeleton(agent.name))
+            event = self.office.event(by, "agent.create", agent.agent_id, f"{agent.name} was registered")
+            await work.record(event)
+        self.office.news.wake_audit()
+        return agent, challenge
+
+    async def show(self, identifier: str, *, by: Operator) -> Agent:
+        """Return an agent by its id or DID.
+
+        Raises: NotFound, StoreUnavailable.
+        """
+        async with self.office.store.work() as work:
+            if "service" in by.roles:
+                return _required(await work.agent(identifier, organisation=None))
+            return require_within(by, await work.agent(identifier, organisation=by.organisation))
+
+    async def change_state(self, identifier: str, change: Change, *, reason: str, by: Operator) -> tuple[Agent, bool]:
+        """Suspend, resume or retire an agent; say also whether the bridge has heard already.
+
+        Raises: NotFound, StateConflict, InvalidParameter, StoreUnavailable.
+        """
+        now, reason = self.office.clock(), require_text("reason", reason)
+        async with self.office.store.work() as work:
+            agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
+            changed = replace(agent, state=next_state(agent.state, change), changed=now)
+            await work.change_agent(changed)
+            if agent.did is not None:
+                await work.add_notice(
+                    Notice(id=new_id(), kind=ANNOUNCED[change], subject=agent.did, reason=reason, at=now)
+                )
+            await work.record(self.office.event(by, f"agent.{change}", agent.did or agent.agent_id, reason))
+        self.office.news.wake_audit()
+        return changed, await self.office.news.push()
+
+    async def standing(self, did: str) -> tuple[Agent, Sequence[Grant]]:
+        """Return an agent in any state, and its credentials that are in force.
+
+        Raises: NotFound, StoreUnavailable.
+        """
+        now = self.office.clock()
+        async with self.office.store.work() as work:
+            agent = _required(await work.agent(did, organisation=None))
+            grants = await work.grants(
+                organisation=agent.organisation, agent_id=agent.agent_id, state="active", now=now, limit=MAX_STANDING
+            )
+        return agent, grants
+
+
+def _required(agent: Agent | None) -> Agent:
+    if agent is None:
+        raise NotFound("there is no such agent")
+    return agent
