@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -11,6 +12,7 @@ import httpx2
 from did_agent.adapters.http import peer_client
 from did_agent.client.dpop import DPoPSigner
 from did_agent.client.errors import members_of
+from did_agent.client.retrying import retries_for
 from did_agent.errors import PeerUnavailable
 
 TIMEOUT: Final = 15.0  # s; signing in hashes a password
@@ -29,19 +31,35 @@ async def send(
 ) -> dict[str, Any]:
     """Return the members of the answer of the `party` at `base`; with `dpop` the request carries its proof.
 
-    With `tls` the connection shows a client certificate.
+    With `tls` the connection shows a client certificate.  What only reads, and what carries an `Idempotency-Key`, is
+    sent again when nothing came back or the party was busy.
 
     Raises: ServerRefused for a refusal, PeerUnavailable for anything that is no answer.
     """
     require_address(party, base)
-    try:
-        async with peer_client(timeout=TIMEOUT, auth=auth, tls=tls) as http:
-            answer = await http.request(method, base + path, headers=_proof(dpop, method, base + path), **content)
-            if dpop is not None and dpop.learn(answer):
-                answer = await http.request(method, base + path, headers=_proof(dpop, method, base + path), **content)
-            return members_of(answer)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise PeerUnavailable(f"the {party} {base}: {type(error).__name__}") from error
+    own: dict[str, str] = dict(content.pop("headers", None) or {})
+    retries, attempt = retries_for(method, own), 0
+
+    async def ask(http: httpx2.AsyncClient) -> httpx2.Response:
+        return await http.request(method, base + path, headers=own | _proof(dpop, method, base + path), **content)
+
+    async with peer_client(timeout=TIMEOUT, auth=auth, tls=tls) as http:
+        while True:
+            attempt += 1
+            answer: httpx2.Response | None = None
+            try:
+                answer = await ask(http)
+                if dpop is not None and dpop.learn(answer):
+                    answer = await ask(http)
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                wait = retries.wait(attempt, None)
+                if wait is None or isinstance(error, httpx2.InvalidURL):
+                    raise PeerUnavailable(f"the {party} {base}: {type(error).__name__}") from error
+            else:
+                wait = retries.wait(attempt, answer)
+                if wait is None:
+                    return members_of(answer)
+            await asyncio.sleep(wait)
 
 
 def _proof(dpop: DPoPSigner | None, method: str, url: str) -> dict[str, str]:
