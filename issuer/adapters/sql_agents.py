@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, String, Table, delete, insert, or_, select, update
+from sqlalchemy import BigInteger, Column, String, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from did_agent.adapters.sql import insert_if_absent
@@ -41,12 +41,13 @@ class AgentRows(Rows):
         }
         await self._do.execute(insert(_enrolments).values(invitation))
 
-    async def agent(self, identifier: str, *, organisation: str | None) -> Agent | None:
-        """Return the agent with this `agent_id` or DID, held until the transaction ends."""
-        query = select(agents).where(or_(agents.c.agent_id == identifier, agents.c.did == identifier))
+    async def agent(self, identifier: str, *, organisation: str | None, hold: bool = True) -> Agent | None:
+        """Return the agent with this `agent_id` or DID, held until the transaction ends unless it is only looked at."""
+        column = agents.c.did if identifier.startswith("did:") else agents.c.agent_id
+        query = select(agents).where(column == identifier)
         if organisation is not None:
             query = query.where(agents.c.organisation == organisation)
-        found = (await self._do.execute(query.with_for_update())).one_or_none()
+        found = (await self._do.execute(query.with_for_update() if hold else query)).one_or_none()
         return None if found is None else agent_of(found)
 
     async def agents(

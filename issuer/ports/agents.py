@@ -16,8 +16,8 @@ class AgentWork(Protocol):
         """Add a pending agent.  Raises: StateConflict when its organisation has a name like it."""
         ...
 
-    async def agent(self, identifier: str, *, organisation: str | None) -> Agent | None:
-        """Return the agent with this `agent_id` or DID, held until the transaction ends.
+    async def agent(self, identifier: str, *, organisation: str | None, hold: bool = True) -> Agent | None:
+        """Return the agent with this `agent_id` or DID, held until the transaction ends unless it is only looked at.
 
         `organisation` None looks at all of them: for the deployment's own parties, and for an agent with its key.
         """

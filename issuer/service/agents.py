@@ -61,8 +61,8 @@ class Agents:
         """
         async with self.office.store.work() as work:
             if "service" in by.roles:
-                return _required(await work.agent(identifier, organisation=None))
-            return require_within(by, await work.agent(identifier, organisation=by.organisation))
+                return _required(await work.agent(identifier, organisation=None, hold=False))
+            return require_within(by, await work.agent(identifier, organisation=by.organisation, hold=False))
 
     async def change_state(self, identifier: str, change: Change, *, reason: str, by: Operator) -> tuple[Agent, bool]:
         """Suspend, resume or retire an agent; say also whether the bridge has heard already.
@@ -89,7 +89,7 @@ class Agents:
         """
         now = self.office.clock()
         async with self.office.store.work() as work:
-            agent = _required(await work.agent(did, organisation=None))
+            agent = _required(await work.agent(did, organisation=None, hold=False))
             grants = await work.grants(
                 organisation=agent.organisation, agent_id=agent.agent_id, state="active", now=now, limit=MAX_STANDING
             )

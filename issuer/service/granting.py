@@ -73,7 +73,7 @@ class Granting:
         Raises: NotFound when there is no such agent, StoreUnavailable.
         """
         async with self.office.store.work() as work:
-            found = None if agent is None else await work.agent(agent, organisation=by.organisation)
+            found = None if agent is None else await work.agent(agent, organisation=by.organisation, hold=False)
             if agent is not None or own_alone(by) is not None:
                 found = require_within(by, found)
             return await work.grants(
