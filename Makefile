@@ -8,13 +8,15 @@ PORT   ?= 8400
 WORKERS ?= 2
 SCREENSHOTS ?= screenshots
 
-.PHONY: demo up test nightly bench screenshots lint types contracts lock clean help
+.PHONY: demo up test nightly bench revision baseline screenshots lint types contracts lock clean help
 
 help:
 	@echo "make demo   walk the story on loopback and end"
 	@echo "make up     run issuer, bridge, ledger and the demo MCP server until Ctrl-C (DATA=$(DATA) PORT=$(PORT))"
 	@echo "make test   static checks and all tests"
 	@echo "make nightly  fuzzers for a minute each, 100,000 random documents"
+	@echo "make revision  write the next step of a schema: PARTY=issuer MESSAGE=\"agents have a colour\""
+	@echo "make baseline  write the first steps anew, before their release: PARTY=issuer, or all"
 	@echo "make screenshots  pictures of every page for people, in $(SCREENSHOTS)"
 	@echo "make bench  speed and memory, side by side with peers"
 
@@ -30,7 +32,7 @@ test: $(VENV)/.dev
 	@$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 nightly: $(VENV)/.dev
-	@DID_AGENT_NIGHTLY=1 $(BIN)/python -m pytest tests/fuzz tests/property $(ARGS)
+	@DID_AGENT_NIGHTLY=1 $(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/fuzz tests/property tests/e2e/test_issuer_kills.py tests/e2e/test_ten_thousand_lives.py $(ARGS)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/credential_verify.py $(ARGS)
@@ -38,6 +40,13 @@ bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/token_endpoint.py
 	@$(BIN)/python benchmarks/guard.py
 	@$(BIN)/python benchmarks/idle_connections.py
+	@$(BIN)/python benchmarks/issuer_growth.py
+
+revision: $(VENV)/.dev
+	@$(BIN)/python tests/packaging/revisions.py $(PARTY) "$(MESSAGE)"
+
+baseline: $(VENV)/.dev
+	@$(BIN)/python tests/packaging/revisions.py $(or $(PARTY),all)
 
 screenshots: $(VENV)/.dev
 	@DID_AGENT_SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -q tests/browser/test_screenshots.py $(ARGS)

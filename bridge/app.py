@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge import options
 from bridge.adapters import tables
@@ -42,14 +43,19 @@ from bridge.api import (
 from bridge.api import backchannel as backchannel_api
 from bridge.api import clients as clients_api
 from bridge.api import keys as keys_api
+from bridge.api import operators as operators_api
 from bridge.api import passkeys as passkeys_api
 from bridge.api import signals as signals_api
 from bridge.api import tasks as tasks_api
+from bridge.api import token_status as token_status_api
+from bridge.api import trust as trust_api
 from bridge.api import upstream as upstream_api
 from bridge.api.openapi import OPERATIONS, SECURITY
 from bridge.api.sign_in import Doors
 from bridge.grants import ciba, jwt_bearer, token_exchange
-from bridge.model import AUDIT_READ, BRIDGE_ADMIN, ISSUER_ADMIN, REGISTRY_READ, Identity, Resource
+from bridge.migrations import SCHEMA
+from bridge.model import AUDIT_READ, BRIDGE_ADMIN, Identity, Resource
+from bridge.model.operators import ISSUER_SCOPES
 from bridge.people import doors_of, upstream_of
 from bridge.ports.keys import KeyProvider
 from bridge.service.administration import Administration
@@ -73,16 +79,20 @@ from bridge.service.keys import KeyAdministration, Keyring
 from bridge.service.lookup import Lookup
 from bridge.service.policy import PolicyInForce
 from bridge.service.publication import PolicyAdministration
+from bridge.service.operators import OperatorAdministration
 from bridge.service.pushing import Pushing
 from bridge.service.revocation import RevocationFeed
 from bridge.service.sessions import Sessions
 from bridge.service.signals import Signals
 from bridge.service.tasks import Tasks as RunningTasks
+from bridge.service.token_status import TokenStatusLists
 from bridge.service.tokens import OfferedGrant, Tokens
 from bridge.settings import BridgeSettings
+from bridge.trust import pulled_trust, trust_watch
 from did_agent.adapters.cedar import Cedar
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_key, load_or_create_key
+from did_agent.adapters.migrations import prepare_schema
 from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
 from did_agent.adapters.sql import open_database
@@ -91,7 +101,6 @@ from did_agent.adapters.trust import load_trust
 from did_agent.adapters.web import harden
 from did_agent.adapters.web_input import Direct, plain_app
 from did_agent.clock import Clock, system_clock
-from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import did_key
 from did_agent.errors import Misconfigured, StoreUnavailable
 from did_agent.keys.ed25519 import SigningKey
@@ -109,7 +118,6 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     """Return the hardened ASGI app; its lifespan makes the schema and runs the delivery of audit events."""
     key, first, secret = _own_keys(settings.data / "keys")
     trust = load_trust(settings.data / "trust.json")
-    trusted = TrustedIssuers.of(*trust.issuers)
     engine = open_database(settings.database)
     delivery = Delivery(engine, tables.outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
     store = SQLStore(engine, recorded=delivery.wake)
@@ -124,13 +132,13 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         clock=clock,
     )
     fetcher = GuardedFetcher(allow_loopback=is_loopback(settings.bridge_url))
-    max_age = timedelta(seconds=settings.status_max_age)
+    trusted = pulled_trust(settings, trust, fetcher, clock)
     operators, refresh_key = frozenset(trust.operators), _derived(secret, b"refresh tokens")
     policies = PolicyInForce(language=Cedar())
     lookup = Lookup(
         store=store,
         registry=registry,
-        statuses=StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=clock),
+        statuses=StatusLists(fetcher, trusted=trusted, max_age=timedelta(seconds=settings.status_max_age), clock=clock),
         identity=identity,
         trusted=trusted,
         policies=policies,
@@ -147,13 +155,18 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         ),
         identity=identity,
     )
+    statuses = TokenStatusLists(
+        store=store, identity=identity, above=timedelta(seconds=settings.token_status_above), clock=clock
+    )
     tokens = Tokens(
         store=store,
         identity=identity,
         clients=clients,
+        statuses=statuses,
         grants=_grants(
             lookup,
             operators=operators,
+            issuer_url=settings.issuer_url,
             foreign_keys=ForeignKeysHTTP(fetcher, clock=clock),
             refresh_key=refresh_key,
         ),
@@ -171,7 +184,6 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         clock=clock,
     )
     administration = Administration(store=store, passwords=passwords, identity=identity, ring=ring, clock=clock)
-    pushing = Pushing(authorization=authorization, clients=clients, store=store, identity=identity, clock=clock)
     feed = RevocationFeed(store=store, identity=identity, issuers=frozenset(trust.issuers), clock=clock)
     sessions = Sessions(
         store=store,
@@ -186,9 +198,18 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await store.prepare(_built_in(settings), now=clock())
+        await _prepare(engine, store, settings, clock)
         await ring.prepare(first)
-        tasks = [asyncio.create_task(work) for work in (delivery.run(), ring.run(), _forget(store, clock))]
+        tasks = [
+            asyncio.create_task(work)
+            for work in (
+                delivery.run(),
+                ring.run(),
+                _forget(store, clock),
+                trusted.run(),
+                trust_watch(lookup, trusted, settings, clock).run(),
+            )
+        ]
         try:
             yield
         finally:
@@ -221,8 +242,12 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         *_account(lookup, clients, doors, running, clock),
         admin.routes(administration),
         keys_api.routes(administration, KeyAdministration(ring=ring, store=store, identity=identity, clock=clock)),
+        operators_api.routes(
+            administration,
+            OperatorAdministration(store=store, identity=identity, own=operators, clock=clock),
+        ),
         clients_api.routes(administration, ClientAdministration(store=store, identity=identity, clock=clock)),
-        par.routes(pushing),
+        par.routes(Pushing(authorization=authorization, clients=clients, store=store, identity=identity, clock=clock)),
         ending.routes(
             Ending(store=store, identity=identity, clients=clients, refresh_key=refresh_key, clock=clock),
             Introspection(
@@ -238,6 +263,8 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         ),
         federation.routes(administration, FederationAdministration(store=store, identity=identity, clock=clock)),
         revocations.routes(feed),
+        trust_api.routes(trusted, clock=clock),
+        token_status_api.routes(statuses),
         tasks_api.routes(running, administration),
         _signals(callers, operators | frozenset(settings.signal_sources), identity),
         *options.self_registration(settings, store, identity, clock),
@@ -257,14 +284,15 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
 
 
 def _grants(
-    lookup: Lookup, *, operators: frozenset[str], foreign_keys: ForeignKeysHTTP, refresh_key: bytes
+    lookup: Lookup, *, operators: frozenset[str], issuer_url: str, foreign_keys: ForeignKeysHTTP, refresh_key: bytes
 ) -> dict[str, OfferedGrant]:
     """Return every grant this bridge offers, by its `grant_type`."""
     codes = AuthorizationCode(lookup=lookup, refresh_key=refresh_key)
     exchange = TokenExchange(lookup=lookup, codes=codes)
     return {
         "client_credentials": OfferedGrant(
-            "client_credentials", ClientCredentials(lookup=lookup, operators=operators, presentations=exchange)
+            "client_credentials",
+            ClientCredentials(lookup=lookup, operators=operators, issuer_url=issuer_url, presentations=exchange),
         ),
         "authorization_code": OfferedGrant("authorization_code", codes),
         token_exchange.GRANT_TYPE: OfferedGrant("token_exchange", exchange),
@@ -290,6 +318,11 @@ def _signals(callers: Callers, sources: frozenset[str], identity: Identity) -> A
     """Return the door of operators and signal sources."""
     signals = Signals(store=callers.store, identity=identity, clock=callers.clock)
     return signals_api.routes(signals, replace(callers, trusted=sources))
+
+
+async def _prepare(engine: AsyncEngine, store: SQLStore, settings: BridgeSettings, clock: Clock) -> None:
+    await prepare_schema(engine, SCHEMA, migrate=settings.migrate)
+    await store.prepare(_built_in(settings), now=clock())
 
 
 async def _forget(store: SQLStore, clock: Clock) -> None:
@@ -334,10 +367,9 @@ def _derived(key: SigningKey, purpose: bytes) -> bytes:
 
 def _built_in(settings: BridgeSettings) -> tuple[Resource, ...]:
     bridge = {BRIDGE_ADMIN: "administer resources and people"}
-    issuer = {ISSUER_ADMIN: "administer agents and credentials", REGISTRY_READ: "read the register of agents"}
     ledger = {AUDIT_READ: "read the audit log"}
     return (
         Resource(id=settings.bridge_url, name="Bridge", scopes=bridge, built_in=True),
-        Resource(id=settings.issuer_url, name="Issuer", scopes=issuer, built_in=True),
+        Resource(id=settings.issuer_url, name="Issuer", scopes=ISSUER_SCOPES, built_in=True),
         Resource(id=settings.ledger_url, name="Ledger", scopes=ledger, built_in=True),
     )

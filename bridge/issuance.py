@@ -38,6 +38,7 @@ def access_token(grant: Grant, *, identity: Identity, now: datetime) -> AccessTo
         credential_ids=grant.credential_ids,
         confirmation=grant.confirmation,
         groups=grant.groups,
+        organisation=grant.organisation,
         task=grant.task,
     )
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from did_agent.adapters.migrations import When
 from did_agent.errors import Misconfigured
 
 
@@ -22,6 +23,7 @@ class BridgeSettings(BaseSettings):
     issuer_url: str = "http://127.0.0.1:8401"
     ledger_url: str = "http://127.0.0.1:8402"
     database_url: str | None = None
+    migrate: When | None = None  # None: an older schema is taken up at the start on SQLite alone (ADR 22)
     signal_sources: tuple[str, ...] = ()  # client ids that say how risky agents and people are, beside operators
     client_domains: tuple[str, ...] = ()  # hosts whose client documents are read; empty: any
     dpop_nonces: bool = False  # whether DPoP proofs must carry a nonce of the bridge
@@ -33,6 +35,10 @@ class BridgeSettings(BaseSettings):
     pkcs11_pin: SecretStr | None = None
     pkcs11_pin_file: Path | None = None  # where the PIN is, instead
     status_max_age: int = Field(default=30, ge=0, le=300)  # seconds a status list is believed after it was fetched
+    trust_refresh: int = Field(default=5, ge=1, le=60)  # seconds between two questions for the issuer's trust list
+    trust_max_age: int = Field(default=60, ge=15, le=300)  # seconds a trust list is believed
+
+    token_status_above: int = Field(default=300, ge=0)  # seconds; tokens that live longer are in a Token Status List
 
     local_accounts: bool = True  # whether people can sign in with a password or a passkey of this bridge
     upstream_issuer: str | None = None  # a company's OpenID provider, exactly as it calls itself

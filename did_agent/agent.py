@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -14,15 +13,20 @@ from did_agent.client.auth import PresentationAuth, TokenAuth
 from did_agent.client.backchannel import PersonElsewhere
 from did_agent.client.bridge import BridgeClient
 from did_agent.client.certificate import ClientCertificate
+from did_agent.client.delegations import Delegations
 from did_agent.client.dpop import DPoPSigner
+from did_agent.client.enrolment import HOME, Enrolling
+from did_agent.client.errors import ServerRefused
 from did_agent.client.issuer import IssuerClient
+from did_agent.client.issuer_agent import AgentIssuerClient
+from did_agent.client.own import OwnRecord, documents_in
 from did_agent.client.tasks import complete_task
 from did_agent.clock import Clock, system_clock
-from did_agent.credential.capability import Capability, covered_by, parse_bare_capability
-from did_agent.credential.issuance import attenuate
-from did_agent.credential.model import CapabilityCredential, parse_capability_credential
+from did_agent.credential.holding import chain_of, part_of
+from did_agent.credential.issuance import attenuate, new_id
+from did_agent.credential.model import parse_capability_credential
 from did_agent.did.key import did_key
-from did_agent.errors import BadCredential, NotFound
+from did_agent.errors import AuthorizationPending, UnknownAgent
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.keys.pem import private_key_pem
 from did_agent.presentation.present import JSON_LIFETIME, present, present_jwt
@@ -76,13 +80,86 @@ class Agent:
     async def enrol(self, issuer: str, agent_id: str, challenge: str) -> Document:
         """Answer an invitation of the issuer by proving the key; keep and return the identity credential.
 
-        Raises: ServerRefused, PeerUnavailable.
+        Raises: AuthorizationPending while the owner is asked, ServerRefused, PeerUnavailable.
         """
         proof = present([], key=self._key, audience=issuer, challenge=challenge, now=self._clock())
-        answer = await IssuerClient(issuer).enrol(agent_id, proof)
-        identity: Document = answer["identity_credential"]
+        return self._enrolled(await IssuerClient(issuer).enrol(agent_id, proof))
+
+    async def enrol_with(self, issuer: str, token: str) -> Document:
+        """Enrol under this agent's name by an enrolment token; keep and return the identity credential.
+
+        Raises: AuthorizationPending while the owner is asked, ServerRefused, PeerUnavailable.
+        """
+        return self._enrolled(await self.enrolling(issuer).by_token(token, name=self.name))
+
+    async def attest(self, issuer: str, attestation: str, *, organisation: str = HOME) -> Document:
+        """Enrol by the platform's signed word on this workload; keep and return the identity credential.
+
+        Raises: AuthorizationPending while the owner is asked, ServerRefused, PeerUnavailable.
+        """
+        enrolling = self.enrolling(issuer)
+        return self._enrolled(await enrolling.by_attestation(attestation, organisation=organisation))
+
+    def enrolling(self, issuer: str) -> Enrolling:
+        """Return this agent's key as one that asks to speak for an agent."""
+        return Enrolling(issuer, self._key, clock=self._clock)
+
+    def _enrolled(self, answer: dict[str, Any]) -> Document:
+        identity = answer.get("identity_credential")
+        if not isinstance(identity, dict):
+            raise AuthorizationPending(f"{self.name} waits for its owner's word")
         self.add_credential(identity)
         return identity
+
+    async def accept_offer(
+        self,
+        uri: str,
+        *,
+        tx_code: str | None = None,
+        issuer: str | None = None,
+        token: str | None = None,
+        wait_seconds: float = 600.0,
+    ) -> Sequence[Document]:
+        """Take a credential offer (`openid-credential-offer://…`, OpenID4VCI 1.0); keep and return its credentials.
+
+        `issuer` is the credential issuer it must be from.  An offer that needs an approval is waited for.  One that a
+        person takes needs their `token` for the credential issuer.
+        Raises: InvalidParameter, MissingParameter, AuthorizationPending, ServerRefused, PeerUnavailable, and what a
+        credential raises that is not for this agent.
+        """
+        from did_agent.client.oid4vci import OfferClient  # reads every form of credential, which few agents need
+
+        taking = OfferClient(self._key, clock=self._clock)
+        return await taking.accept(
+            uri, keep=self.add_credential, tx_code=tx_code, issuer=issuer, token=token, wait_seconds=wait_seconds
+        )
+
+    @property
+    def is_changing_keys(self) -> bool:
+        """Whether a change of keys was begun and is to be ended by `rotate`."""
+        return self._wallet.has_next_key(self.name)
+
+    def own_record(self, issuer: str) -> OwnRecord:
+        """Return this agent's view of its own record at its issuer."""
+        return OwnRecord(issuer, self._key, clock=self._clock)
+
+    async def rotate(self, issuer: str) -> None:
+        """Take a new key, which this one names as its successor; credentials go over to it, the old key ends.
+
+        A change that was cut off is ended by the next call: the wallet keeps both keys until the issuer confirmed one.
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        successor = self._wallet.next_key(self.name)
+        try:
+            record = await self.own_record(issuer).rotate(successor)
+        except ServerRefused as refused:
+            if refused.server_code != UnknownAgent.code:
+                raise
+            # The issuer took the new key, and we were gone before we heard of it.
+            record = await OwnRecord(issuer, successor, clock=self._clock).standing()
+        self.add_credential(documents_in(record))  # first: whoever ends between the two finds the change begun
+        self._key = self._wallet.promote(self.name)
+        self.did = did_key(self._key.public)
 
     def present(self, audience: str, *, challenge: str, resource: str | None = None) -> dict[str, Any]:
         """Return a presentation for `audience` in answer to its challenge, of the chain that serves `resource`.
@@ -228,12 +305,55 @@ class Agent:
             chain[0],
             key=self._key,
             subject=to,
-            capabilities=[_part_of(parent.capabilities, resource, tools, limits)],
+            capabilities=[part_of(parent.capabilities, resource, tools, limits)],
             valid_until=min(now + timedelta(seconds=valid_seconds), parent.valid_until),
             now=now,
             max_depth=max_depth,
         )
         return [child, *chain]
+
+    async def delegate_revocably(
+        self,
+        to: str,
+        *,
+        issuer: str,
+        resource: str,
+        tools: Mapping[str, Mapping[str, Any]],
+        limits: Mapping[str, Any] | None = None,
+        valid_seconds: int = 3_600,
+        max_depth: int | None = None,
+    ) -> list[Document]:
+        """Hand some tools on as `delegate` does, with a status at `issuer`, which granted them to this agent.
+
+        It can live as long as what it is made from, since `revoke_delegation` ends it at any time.
+        Raises: ServerRefused, PeerUnavailable, NotFound, NotAttenuated, DepthExceeded.
+        """
+        chain = self.chain_for(resource)
+        now, parent, identifier = self._clock(), parse_capability_credential(chain[0]), new_id()
+        until = min(now + timedelta(seconds=valid_seconds), parent.valid_until)
+        statuses = await self._delegations(issuer).register(identifier, parent=parent.id, subject=to, valid_until=until)
+        child = attenuate(
+            chain[0],
+            key=self._key,
+            subject=to,
+            capabilities=[part_of(parent.capabilities, resource, tools, limits)],
+            valid_until=until,
+            now=now,
+            max_depth=max_depth,
+            id=identifier,
+            statuses=statuses,
+        )
+        return [child, *chain]
+
+    async def revoke_delegation(self, issuer: str, credential_id: str, *, reason: str) -> None:
+        """Take back what `delegate_revocably` handed on, and everything made from it.
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        await self._delegations(issuer).revoke(credential_id, reason=reason)
+
+    def _delegations(self, issuer: str) -> Delegations:
+        return Delegations(AgentIssuerClient(issuer, self._key, clock=self._clock))
 
     async def _bound_presentation(self, resource: str) -> str:
         chain = self.chain_for(resource)
@@ -246,47 +366,4 @@ class Agent:
 
         Raises: NotFound.
         """
-        parsed = [(document, held) for document in self.credentials if (held := _parse(document)) is not None]
-        by_digest = {held.digest: (document, held) for document, held in parsed}
-        now = self._clock()
-        for document, held in reversed(parsed):
-            serves = resource is None or any(resource in one.resources for one in held.capabilities)
-            if held.subject == self.did and serves and held.valid_from <= now < held.valid_until:
-                return _upwards(document, held, by_digest)
-        raise NotFound(f"{self.name} holds no credential in force" + (f" for {resource}" if resource else ""))
-
-
-def _part_of(
-    held: Sequence[Capability],
-    resource: str,
-    tools: Mapping[str, Mapping[str, Any]],
-    limits: Mapping[str, Any] | None,
-) -> Capability:
-    """Return what is handed on; where that is not held without limits, under those of the first that covers it."""
-    members: dict[str, Any] = {"resource": [resource], "tools": tools}
-    wanted = parse_bare_capability(members if limits is None else {**members, "limits": limits})
-    bound = [
-        replace(wanted, limits=parent.limits if wanted.limits is None else wanted.limits.inheriting(parent.limits))
-        for parent in held
-        if parent.limits is not None
-    ]
-    return next((one for one in (wanted, *bound) if any(covered_by(one, parent) for parent in held)), wanted)
-
-
-def _parse(document: Document) -> CapabilityCredential | None:
-    try:
-        return parse_capability_credential(document)
-    except BadCredential:
-        return None  # an identity credential, or a form this version does not know
-
-
-def _upwards(
-    document: Document, held: CapabilityCredential, by_digest: Mapping[str, tuple[Document, CapabilityCredential]]
-) -> list[Document]:
-    chain = [document]
-    while held.parent_digest is not None:  # a digest commits to what is above it, so there are no circles
-        if held.parent_digest not in by_digest:
-            raise NotFound(f"the parent of {held.id} is not in the wallet")
-        document, held = by_digest[held.parent_digest]
-        chain.append(document)
-    return chain
+        return chain_of(self.credentials, self.did, resource=resource, now=self._clock())

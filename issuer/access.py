@@ -33,7 +33,9 @@ KNOWN: Final[Access] = READERS | SERVICE | AGENT | PUBLIC
 
 def roles_of(scopes: Iterable[str]) -> frozenset[Role]:
     """Return the roles that scopes stand for."""
-    return frozenset(SCOPES[scope] for scope in scopes if scope in SCOPES)
+    roles = frozenset(SCOPES[scope] for scope in scopes if scope in SCOPES)
+    # Parties see all organisations; whoever operates one is no party, whatever else its token carries (WEB-02).
+    return roles - {"service"} if roles & READERS else roles
 
 
 def require_access(by: Operator, access: Access) -> None:

@@ -11,26 +11,33 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from did_agent.adapters.http import is_loopback
+from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_any_key, load_or_create_key
+from did_agent.adapters.migrations import prepare_schema
 from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
-from did_agent.adapters.sql import create_schema, open_database
+from did_agent.adapters.sql import open_database
 from did_agent.adapters.web import harden
 from did_agent.clock import Clock, system_clock
 from did_agent.errors import Misconfigured
 from did_agent.keys.public import KeyKind
 from issuer.adapters.news import BridgeNews
 from issuer.adapters.sql import SQLStore, metadata, outbox
+from issuer.adapters.webhooks import WebhookDelivery
+from issuer.api import imports
 from issuer.api.openapi import OPERATIONS, SECURITY
 from issuer.api.routes import Callers, issuer_api
-from issuer.composition import compose
+from issuer.composition import compose, compose_enrolment, compose_wallets, compose_webhooks
+from issuer.migrations import SCHEMA
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
+from issuer.service.organisations import Organisations
 from issuer.settings import IssuerSettings
+from issuer.status_lists import require_size
 from issuer.vc_api.routes import VCIssuer, add_vc_api
 from issuer.vc_api.store import VCStore
 from verifier.composition import token_verifier
+from verifier.service import Verifier
 
 KEY_KINDS: Final[tuple[KeyKind, ...]] = ("Ed25519", "P-256", "P-384")
 
@@ -46,29 +53,52 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
     store = SQLStore(engine)
     delivery = Delivery(engine, outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
     news = BridgeNews(store, delivery, bridge_url=settings.bridge_url, key=key, clock=clock)
-    office = Office(store=store, news=news, key=key, url=settings.issuer_url, clock=clock)
+    require_size(settings.status_list_size)
+    office = Office(
+        store=store,
+        news=news,
+        key=key,
+        url=settings.issuer_url,
+        clock=clock,
+        list_size=settings.status_list_size,
+    )
     verifier, feed = token_verifier(
         resource=settings.issuer_url, bridge=settings.bridge_url, key=key, party="issuer", audit=office, clock=clock
     )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await create_schema(engine, metadata)
-        tasks = [asyncio.create_task(work()) for work in (delivery.run, news.run, feed.run)]
+        await prepare_schema(engine, SCHEMA, migrate=settings.migrate)
+        tasks = [asyncio.create_task(work()) for work in (delivery.run, news.run, feed.run, hooks.run)]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await fetcher.aclose()
             await engine.dispose()
 
-    app = issuer_api(compose(office), Callers(verifier=verifier, agents=AgentCallers(office=office)), office)
+    fetcher = GuardedFetcher(allow_loopback=is_loopback(settings.issuer_url))
+    root = load_or_create_key(settings.data / "keys" / "webhooks.jwk").seed()
+    hooks = WebhookDelivery(office, fetcher, root=root, clock=clock)
+    routes = (
+        *compose(office),
+        *compose_enrolment(office, fetcher),
+        *compose_wallets(office, verifier, bridge_url=settings.bridge_url),
+        *compose_webhooks(office, root, fetcher),
+    )
+    app = issuer_api(routes, _callers(office, verifier), office)
     if settings.vc_api:
         add_vc_api(app, _vc_issuer(settings, engine, clock))
     publish(app, OPERATIONS, title="did-agent issuer", url=settings.issuer_url, security=SECURITY)
     app.router.lifespan_context = lifespan
-    return harden(app, allowed_hosts=frozenset({urlsplit(settings.issuer_url).netloc.lower()}))
+    return harden(app, allowed_hosts=frozenset({urlsplit(settings.issuer_url).netloc.lower()}), larger=imports.LARGER)
+
+
+def _callers(office: Office, verifier: Verifier) -> Callers:
+    agents, organisations = AgentCallers(office=office), Organisations(office=office)
+    return Callers(verifier=verifier, agents=agents, organisations=organisations)
 
 
 def _vc_issuer(settings: IssuerSettings, engine: AsyncEngine, clock: Clock) -> VCIssuer:

@@ -1,37 +1,27 @@
-"""Granting: which capability credential an active agent gets, and its place in the status lists."""
+"""Granting: which capability credential an active agent gets, under its place in the status lists."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from did_agent.credential.capability import Capability
+from did_agent.credential.capability import Capability, covered_by
 from did_agent.credential.issuance import build_capability_credential, build_identity_credential, issue, new_id
-from did_agent.credential.status import StatusEntry, build_status_list_credential
+from did_agent.credential.model import parse_capability_credential
 from did_agent.did.key import did_key
-from did_agent.errors import InvalidParameter, StateConflict
+from did_agent.errors import InsufficientScope, InvalidParameter, StateConflict
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.proof.data_integrity import DEFAULT_SUITE
-from issuer.model import Agent, Grant
+from issuer.model import Agent, Grant, Operator, Source
+from issuer.model.grants import MAX_RENEWABLE, AgentRole, CapabilityTemplate, GrantingPolicy, NewGrant, Terms
+from issuer.model.status import Place
+from issuer.status_lists import entries_of
 
-LIST_SIZE: Final = 131_072  # entries: the least that Bitstring Status List allows, for privacy in the herd
-LIST_CAPACITY: Final = LIST_SIZE // 2  # a list is left half full, so that a random free index is found at once
-LIST_LIFE: Final = timedelta(minutes=5)  # validity of a signed list
-LIST_TTL: Final = timedelta(seconds=30)  # how long others may keep it
 MAX_SECONDS: Final = 86_400  # longest life of a capability credential
 MAX_DEPTH: Final = 4  # delegations a credential may allow
-
-
-def random_index() -> int:
-    """Return an index that tells nothing about when it was given out."""
-    return secrets.randbelow(LIST_SIZE)
-
-
-def list_url(issuer_url: str, purpose: str, number: int) -> str:
-    """Return where a status list is served."""
-    return f"{issuer_url}/status-lists/{purpose}/{number}"
+DEPTH: Final = 1  # where nobody says
+LAST_PART: Final = 3  # a credential is renewed in the last third of its life
 
 
 def require_grantable(agent: Agent, capabilities: Sequence[Capability], *, valid_seconds: int, max_depth: int) -> str:
@@ -57,19 +47,19 @@ def grant_capabilities(  # a credential says many things
     *,
     key: SigningKey,
     issuer_url: str,
-    list_number: int,
+    place: Place,
     valid_seconds: int,
     max_depth: int,
     on_behalf_of: str | None,
     now: datetime,
     cryptosuite: str = DEFAULT_SUITE,
+    source: Source = Source(),  # noqa: B008  # frozen
 ) -> Grant:
     """Return a signed capability credential with a revocation and a suspension entry.
 
     Raises: StateConflict, InvalidParameter, BadCredential, BadConstraint.
     """
     did = require_grantable(agent, capabilities, valid_seconds=valid_seconds, max_depth=max_depth)
-    index = random_index()
     until = now + timedelta(seconds=valid_seconds)
     document = build_capability_credential(
         id=new_id(),
@@ -80,10 +70,7 @@ def grant_capabilities(  # a credential says many things
         capabilities=capabilities,
         max_depth=max_depth,
         on_behalf_of=on_behalf_of,
-        statuses=(
-            StatusEntry(list_url=list_url(issuer_url, "revocation", list_number), index=index, purpose="revocation"),
-            StatusEntry(list_url=list_url(issuer_url, "suspension", list_number), index=index, purpose="suspension"),
-        ),
+        statuses=entries_of(place, issuer_url),
     )
     signed = issue(document, key, now=now, cryptosuite=cryptosuite)
     return Grant(
@@ -94,12 +81,13 @@ def grant_capabilities(  # a credential says many things
         document=signed,
         issued=now,
         valid_until=until,
-        list_number=list_number,
-        list_index=index,
+        list_number=place.list_number,
+        list_index=place.index,
+        source=source,
     )
 
 
-def identify(agent: Agent, *, key: SigningKey, now: datetime) -> dict[str, object]:
+def identify(agent: Agent, *, key: SigningKey, now: datetime, cryptosuite: str = DEFAULT_SUITE) -> dict[str, object]:
     """Return the signed credential that says who an agent is and who answers for it."""
     document = build_identity_credential(
         id=new_id(),
@@ -113,28 +101,172 @@ def identify(agent: Agent, *, key: SigningKey, now: datetime) -> dict[str, objec
         description=agent.description or None,
         software=agent.metadata or None,
     )
-    return issue(document, key, now=now)
+    return issue(document, key, now=now, cryptosuite=cryptosuite)
 
 
-def sign_list(  # a list says many things
-    indices: Sequence[int], *, purpose: str, number: int, key: SigningKey, issuer_url: str, now: datetime
-) -> dict[str, object]:
-    """Return the signed status list in which exactly `indices` are set; the same bytes within half a `LIST_TTL`."""
-    # Otherwise its ETag would change with every second, and no cache could ever be told "not modified".
-    now -= timedelta(seconds=now.timestamp() % (LIST_TTL.total_seconds() / 2))
-    bits = bytes(LIST_SIZE // 8)
-    if indices:
-        changed = bytearray(bits)
-        for index in indices:
-            changed[index >> 3] |= 0x80 >> (index & 7)
-        bits = bytes(changed)
-    document = build_status_list_credential(
-        url=list_url(issuer_url, purpose, number),
-        issuer=did_key(key.public),
-        purpose="revocation" if purpose == "revocation" else "suspension",
-        bits=bits,
-        valid_from=now,
-        valid_until=now + LIST_LIFE,
-        ttl_ms=int(LIST_TTL.total_seconds() * 1000),
+def decide_terms(
+    new: NewGrant,
+    template: CapabilityTemplate | None,
+    policy: GrantingPolicy,
+    *,
+    now: datetime,
+    role: str | None = None,
+    request_id: str | None = None,
+) -> Terms:
+    """Return what a credential shall say: as the template and the organisation have it, or less.
+
+    Raises: InvalidParameter, StateConflict for a template that is withdrawn.
+    """
+    if template is None:
+        return _own_terms(new, policy, now=now, request_id=request_id)
+    if template.withdrawn is not None:
+        raise StateConflict(f"{template.name} is withdrawn")
+    longest = min(template.valid_seconds, policy.max_valid_seconds)
+    until = now + timedelta(seconds=template.renewable_seconds) if template.renewable_seconds else None
+    return Terms(
+        capabilities=narrowed(new.capabilities, template.capabilities),
+        valid_seconds=_at_most("valid_seconds", new.valid_seconds, longest),
+        max_depth=_at_most("max_depth", new.max_depth, template.max_depth),
+        on_behalf_of=new.on_behalf_of,
+        source=Source(
+            template=template.name, version=template.version, role=role, request_id=request_id, renewable_until=until
+        ),
     )
-    return issue(document, key, now=now)
+
+
+def narrowed(wanted: Sequence[Capability], given: Sequence[Capability]) -> tuple[Capability, ...]:
+    """Return what is wanted of what is given, all of it where nothing is named.
+
+    Raises: InvalidParameter for anything beyond.
+    """
+    if not all(any(covered_by(one, held) for held in given) for one in wanted):
+        raise InvalidParameter("capabilities: more than there is to give")
+    return tuple(wanted or given)
+
+
+def require_may_grant(
+    by: Operator, terms: Terms, policy: GrantingPolicy, templates: Sequence[CapabilityTemplate]
+) -> None:
+    """Return when somebody may grant this: managers within what an admin lets them (WEB-04).
+
+    `templates` are those of the organisation that managers may grant.
+    Raises: InsufficientScope.
+    """
+    if "admin" in by.roles:
+        return
+    if "manager" not in by.roles:
+        raise InsufficientScope("only admins and managers grant")
+    if terms.source.template is not None:
+        if not any(one.name == terms.source.template for one in templates):
+            raise InsufficientScope(f"managers may not grant {terms.source.template}")
+        return
+    for one in terms.capabilities:
+        is_free = set(one.resources) <= set(policy.manager_resources)
+        if not is_free and not any(_gives(template, one, terms) for template in templates):
+            raise InsufficientScope("managers may not grant this; an admin says what they may")
+
+
+def require_alone(template: CapabilityTemplate | None) -> None:
+    """Return when one person may grant a template.  Raises: StateConflict."""
+    if template is not None and template.needs_approval:
+        raise StateConflict(f"{template.name} is granted on request, by somebody else's approval")
+
+
+def has_budget(capabilities: Sequence[Capability]) -> bool:
+    """Tell whether something is counted over a credential's whole life: the next credential would begin anew."""
+    limits = [one.limits for one in capabilities if one.limits is not None]
+    return any(
+        (one.max_calls is not None and one.window_seconds is None) or one.single_use or one.max_amount is not None
+        for one in limits
+    )
+
+
+def require_renewable(seconds: int, capabilities: Sequence[Capability]) -> None:
+    """Return when credentials may be renewed for so long.  Raises: InvalidParameter."""
+    if not 0 <= seconds <= MAX_RENEWABLE:
+        raise InvalidParameter(f"renewable_seconds: 0 to {MAX_RENEWABLE}")
+    if seconds and has_budget(capabilities):
+        raise InvalidParameter("renewable_seconds: each renewal would begin its limits anew; 0 for these")
+
+
+def renewal_of(
+    grant: Grant,
+    template: CapabilityTemplate | None,
+    roles: Sequence[AgentRole],
+    policy: GrantingPolicy,
+    *,
+    now: datetime,
+) -> Terms:
+    """Return what the credential after this one says: the same, and never for longer than was decided at first.
+
+    Raises: StateConflict.
+    """
+    state, source, life = grant.state_at(now), grant.source, grant.valid_until - grant.issued
+    if state != "active":
+        raise StateConflict(f"the credential is {state}")
+    if source.renewable_until is None:
+        raise StateConflict("the credential is not renewable")
+    if now < (opens := grant.valid_until - life / LAST_PART):
+        raise StateConflict(f"too early: it is renewed from {opens:%FT%TZ} on")
+    parsed = parse_capability_credential(grant.document)
+    if has_budget(parsed.capabilities):
+        raise StateConflict("a credential that may be used so often and no more is not renewed")
+    longest = min(int(life.total_seconds()), policy.max_valid_seconds)
+    if source.template is not None:
+        longest = min(longest, _standing(template, parsed.capabilities, parsed.max_depth).valid_seconds)
+    if source.role is not None and not any(
+        role.name == source.role and source.template in role.templates for role in roles
+    ):
+        raise StateConflict(f"the agent does not have the role {source.role} any more")
+    until = min(now + timedelta(seconds=longest), source.renewable_until)
+    if until <= grant.valid_until:
+        raise StateConflict("the credential has reached the end of its renewals")
+    return Terms(
+        capabilities=parsed.capabilities,
+        valid_seconds=int((until - now).total_seconds()),
+        max_depth=parsed.max_depth,
+        on_behalf_of=parsed.on_behalf_of,
+        source=source,
+    )
+
+
+def _own_terms(new: NewGrant, policy: GrantingPolicy, *, now: datetime, request_id: str | None) -> Terms:
+    if not new.capabilities:
+        raise InvalidParameter("capabilities: name some, or a template")
+    require_renewable(new.renewable_seconds, new.capabilities)
+    until = now + timedelta(seconds=new.renewable_seconds) if new.renewable_seconds else None
+    return Terms(
+        capabilities=new.capabilities,
+        valid_seconds=_at_most("valid_seconds", new.valid_seconds, min(MAX_SECONDS, policy.max_valid_seconds)),
+        max_depth=DEPTH if new.max_depth is None else new.max_depth,
+        on_behalf_of=new.on_behalf_of,
+        source=Source(request_id=request_id, renewable_until=until),
+    )
+
+
+def _at_most(name: str, wanted: int | None, most: int) -> int:
+    if wanted is not None and wanted > most:
+        raise InvalidParameter(f"{name}: at most {most}")
+    return most if wanted is None else wanted
+
+
+def _gives(template: CapabilityTemplate, wanted: Capability, terms: Terms) -> bool:
+    until = terms.source.renewable_until
+    return (
+        terms.valid_seconds <= template.valid_seconds
+        and terms.max_depth <= template.max_depth
+        and until is None
+        and not template.needs_approval
+        and any(covered_by(wanted, held) for held in template.capabilities)
+    )
+
+
+def _standing(
+    template: CapabilityTemplate | None, capabilities: Sequence[Capability], max_depth: int
+) -> CapabilityTemplate:
+    if template is None or template.withdrawn is not None:
+        raise StateConflict("its template is withdrawn")
+    covered = all(any(covered_by(one, held) for held in template.capabilities) for one in capabilities)
+    if not covered or max_depth > template.max_depth or not template.renewable_seconds:
+        raise StateConflict("its template gives less by now: ask for a new one")
+    return template

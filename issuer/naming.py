@@ -59,6 +59,8 @@ def skeleton(name: str) -> str:
 
 
 def _require_visible(label: str, text: str) -> None:
+    if text.isascii() and text.isprintable():
+        return  # nothing below is ASCII, and most texts are
     odd = _BLANK.search(text) or any(unicodedata.category(char) in _FORBIDDEN for char in text)
     if odd or unicodedata.normalize("NFC", text) != text:
         raise InvalidParameter(f"{label}: control, invisible or unnormalised characters")

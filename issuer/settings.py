@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from did_agent.adapters.migrations import When
+
 
 class IssuerSettings(BaseSettings):
     """Where the issuer lives, whom it tells, and what it keeps its state in."""
@@ -14,9 +16,13 @@ class IssuerSettings(BaseSettings):
 
     data: Path = Path(".did-agent")
     database_url: str | None = None  # None: SQLite in the data folder
+    migrate: When | None = None  # None: an older schema is taken up at the start on SQLite alone (ADR 22)
     issuer_url: str = "http://127.0.0.1:8401"
     bridge_url: str = "http://127.0.0.1:8400"
     ledger_url: str = "http://127.0.0.1:8402"
+    status_list_size: int = (
+        131_072  # places of a new status list, a multiple of 8; larger ones hide their holders better
+    )
     vc_api: bool = False  # the interop profile: no authentication, keys of its own, loopback alone
 
     @property

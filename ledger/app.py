@@ -11,15 +11,17 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.migrations import prepare_schema
 from did_agent.adapters.openapi import publish
-from did_agent.adapters.sql import create_schema, open_database
+from did_agent.adapters.sql import open_database
 from did_agent.adapters.trust import FILE, load_trust
 from did_agent.adapters.web import harden
 from did_agent.clock import Clock, system_clock
 from did_agent.did.key import did_key
-from ledger.adapters.sql import SQLLog, metadata
+from ledger.adapters.sql import SQLLog
 from ledger.api.openapi import OPERATIONS, SECURITY
 from ledger.api.routes import ledger_api
+from ledger.migrations import SCHEMA
 from ledger.service import LedgerService
 from ledger.settings import LedgerSettings
 from verifier.composition import token_verifier
@@ -48,7 +50,7 @@ def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await create_schema(engine, metadata)
+        await prepare_schema(engine, SCHEMA, migrate=settings.migrate)
         task = asyncio.create_task(feed.run())
         try:
             yield

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from did_agent.adapters.migrations import When
+
 
 class LedgerSettings(BaseSettings):
     """Where the ledger lives and what it keeps its log in."""
@@ -14,6 +16,7 @@ class LedgerSettings(BaseSettings):
 
     data: Path = Path(".did-agent")
     database_url: str | None = None  # None: SQLite in the data folder
+    migrate: When | None = None  # None: an older schema is taken up at the start on SQLite alone (ADR 22)
     ledger_url: str = "http://127.0.0.1:8402"
     bridge_url: str = "http://127.0.0.1:8400"
 

@@ -9,12 +9,14 @@ from functools import partial
 from typing import Any, Unpack
 
 from did_agent.adapters.cedar import Cedar
+from did_agent.adapters.did_web import DIDWebResolver
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_key
 from did_agent.adapters.peer_certificate import Proxies
 from did_agent.adapters.status import StatusLists
+from did_agent.adapters.trust_list import PulledTrust
 from did_agent.clock import Clock, system_clock
-from did_agent.credential.trust import TrustedIssuers
+from did_agent.credential.trust import TrustedIssuers, TrustSource
 from did_agent.did.key import did_key
 from did_agent.errors import Misconfigured
 from did_agent.keys.ed25519 import SigningKey
@@ -27,6 +29,7 @@ from verifier.adapters.marks import open_marks
 from verifier.adapters.pins_file import PinsFile, SeenTools
 from verifier.adapters.policy_bundle import BridgePolicy
 from verifier.adapters.spool import Spool
+from verifier.adapters.token_status import IssuerStatusLists
 from verifier.delegation import StrictDelegation
 from verifier.descoping import Descoping, NoRisks
 from verifier.doors.presentation import PresentationDoor
@@ -58,7 +61,9 @@ def compose(
     heard = None if bridge is None else _hear(bridge, key, settings, clock)
     feed = None if heard is None else heard.feed
     forms = Forms(resource=resource, key=key, settings=settings, revocations=feed or NothingHeard(), clock=clock)
-    presentations = _presentations(forms, GuardedFetcher(allow_loopback=is_loopback(bridge or resource)))
+    fetcher = GuardedFetcher(allow_loopback=is_loopback(bridge or resource))
+    pulled = _pulled(settings, bridge, fetcher, clock)
+    presentations = _presentations(forms, fetcher, pulled)
     session, swap = (None, None) if presentations is None else forms.swapping(presentations, replay=spool)
     doors = [*forms.foreign(issuers, bridge=bridge), *_bridge_door(forms, heard, presentations)]
     doors += [one for one in (presentations, session) if one is not None]
@@ -96,11 +101,13 @@ def compose(
         feed.watch(streams.cut)
     if feed is not None and presentations is not None:
         feed.watch(presentations.known.forget)
+    if pulled is not None and presentations is not None:
+        pulled.watch(partial(_end, streams, presentations))
     deliver = () if settings.ledger_url is None else (partial(spool.deliver, settings.ledger_url, key),)
     return GuardParts(
         verifier=verifier,
         spool=spool,
-        background=(*(() if heard is None else heard.background), *deliver),
+        background=(*(() if heard is None else heard.background), *(() if pulled is None else (pulled.run,)), *deliver),
         feed=feed,
         proxies=Proxies.of(settings.tls_proxies),
         streams=streams,
@@ -156,6 +163,7 @@ class _Heard:
     feed: RevocationFeed
     policy: BridgePolicy | None
     evidence: BridgeEvidence
+    statuses: IssuerStatusLists  # of its long-lived tokens
 
     @property
     def background(self) -> Sequence[Work]:
@@ -182,6 +190,9 @@ def _hear(bridge: str, key: SigningKey, settings: VerifierSettings, clock: Clock
         feed=RevocationFeed(bridge, keys, clock=clock, staleness=timedelta(seconds=settings.staleness_seconds)),
         policy=None if settings.policy == "off" else policy,
         evidence=BridgeEvidence(bridge, fetcher),
+        statuses=IssuerStatusLists(
+            bridge, fetcher, keys=keys, max_age=timedelta(seconds=settings.status_max_age), clock=clock
+        ),
     )
 
 
@@ -190,7 +201,12 @@ def _bridge_door(forms: Forms, heard: _Heard | None, presentations: Presentation
         return ()
     delegation = _delegation(forms.settings, presentations, heard.evidence)
     door = TokenDoor(
-        resource=forms.resource, issuer=heard.bridge, keys=heard.keys, delegation=delegation, nonces=forms.nonces
+        resource=forms.resource,
+        issuer=heard.bridge,
+        keys=heard.keys,
+        delegation=delegation,
+        nonces=forms.nonces,
+        statuses=heard.statuses,
     )
     return (door,)
 
@@ -200,11 +216,35 @@ def _only_reads(settings: VerifierSettings, pinned: PinnedTools) -> Callable[[st
     return lambda tool: tool in named or pinned.is_read_only(tool)
 
 
-def _presentations(forms: Forms, fetcher: GuardedFetcher) -> PresentationDoor | None:
+def _pulled(
+    settings: VerifierSettings, bridge: str | None, fetcher: GuardedFetcher, clock: Clock
+) -> PulledTrust | None:
+    """Return trust that follows the list of our issuer, where there is somebody to hear it from."""
+    source = settings.issuer_url or bridge
+    if source is None or not settings.trusted_issuers:
+        return None
+    return PulledTrust(
+        source,
+        anchors=frozenset(settings.trusted_issuers),
+        file=settings.trust_file,
+        resolver=DIDWebResolver(fetcher, clock=clock, allow_loopback=is_loopback(source)),
+        clock=clock,
+        refresh=timedelta(seconds=settings.trust_refresh),
+        staleness=timedelta(seconds=settings.trust_max_age),
+    )
+
+
+async def _end(streams: OpenStreams, presentations: PresentationDoor, lost: frozenset[str]) -> None:
+    presentations.known.forget(*lost)
+    for issuer in lost:
+        streams.cut(issuer)
+
+
+def _presentations(forms: Forms, fetcher: GuardedFetcher, pulled: TrustSource | None) -> PresentationDoor | None:
     settings = forms.settings
     if not settings.trusted_issuers:
         return None
-    trusted = TrustedIssuers.of(*settings.trusted_issuers)
+    trusted = pulled or TrustedIssuers.of(*settings.trusted_issuers)
     max_age = timedelta(seconds=settings.status_max_age)
     statuses = StatusLists(fetcher, trusted=trusted, max_age=max_age, clock=forms.clock)
     return PresentationDoor(

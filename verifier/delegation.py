@@ -8,7 +8,7 @@ from typing import Final
 
 from did_agent.credential.known import KnownCredentials
 from did_agent.credential.standing import require_standing
-from did_agent.credential.trust import TrustedIssuers
+from did_agent.credential.trust import TrustSource
 from did_agent.errors import NotEvidenced, Revoked, Suspended
 from did_agent.policy.evidence import Strictness, require_evidenced
 from did_agent.tokens.access_token import AccessToken
@@ -22,7 +22,7 @@ class StrictDelegation:
     """What is needed to look behind tokens."""
 
     strictness: Strictness
-    trusted: TrustedIssuers
+    trusted: TrustSource
     evidence: EvidenceSource
     statuses: StatusListSource
     agent_key: bool = False  # whether tokens must be bound to the agent's own key
@@ -40,7 +40,7 @@ class StrictDelegation:
             await self.evidence.get(token.evidence),
             strictness=self.strictness,
             agent_key=self.agent_key,
-            trusted=self.trusted,
+            trusted=self.trusted.current(now),
             max_depth=MAX_DEPTH,
             known=self.known,
             now=now,

@@ -55,6 +55,9 @@ class VerifierSettings(BaseSettings):
     ledger_url: str | None = None  # exact URL; None keeps the events in the spool
     trusted_issuers: tuple[str, ...] = ()  # DIDs whose credentials are accepted in presentations
     status_max_age: int = Field(default=30, ge=1, le=300)  # s a status list is believed
+    issuer_url: str | None = None  # whose trust list is followed; None: as the bridge passes it on
+    trust_refresh: int = Field(default=10, ge=1, le=60)  # s between two questions for a newer trust list
+    trust_max_age: int = Field(default=60, ge=15, le=300)  # s a trust list is believed
     strict_delegation: Strictness = "off"  # how far tokens must be backed by signed credentials: off, agents or full
     strict_agent_key: bool = False  # whether they must then be bound to the agent's own key too (DPoP)
     tls_proxies: tuple[str, ...] = ()  # addresses or networks whose `Client-Cert` header is believed (RFC 9440)
@@ -110,6 +113,11 @@ class VerifierSettings(BaseSettings):
     def seen_tools_file(self) -> Path:
         """Where operators find what the server's tools are."""
         return self.data / SEEN_TOOLS / f"{self.guard_name}.json"
+
+    @property
+    def trust_file(self) -> Path:
+        """Where the last good trust list lies."""
+        return self.data / f"{self.guard_name}.trust-list.jwt"
 
     @property
     def policy_file(self) -> Path:

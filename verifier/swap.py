@@ -117,7 +117,7 @@ class Swap:
         return Expected(
             audience=frozenset({self.door.resource}),
             now=now,
-            trusted=self.door.trusted,
+            trusted=self.door.trusted.current(now),
             max_depth=MAX_DEPTH,
             challenge="required",
         )

@@ -17,6 +17,7 @@ class Rows:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._do = connection
+        self.flips = 0  # places in status lists this transaction changed
 
     async def _rows(self, table: Table, *conditions: Any) -> list[dict[str, Any]]:
         query = select(table).where(*conditions).order_by(*table.primary_key.columns)

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import String, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, String, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.adapters import tables
@@ -18,23 +18,27 @@ from bridge.adapters.sql_backchannel import AskingRows, askings
 from bridge.adapters.sql_clients import ClientRows, pushed_requests
 from bridge.adapters.sql_consents import ConsentRows
 from bridge.adapters.sql_federation import FederationRows, identities
+from bridge.adapters.sql_feed import FeedRows
 from bridge.adapters.sql_keys import SigningKeyRows
+from bridge.adapters.sql_operators import OperatorRows
 from bridge.adapters.sql_passkeys import PasskeyRows, passkeys
 from bridge.adapters.sql_policy import PolicyRows
 from bridge.adapters.sql_refresh import RefreshRows, code_content, families, read_code
 from bridge.adapters.sql_registration import RegistrationRows, counters, forget_unused
 from bridge.adapters.sql_signals import SignalRows, signals
 from bridge.adapters.sql_tasks import TaskRows, tasks
+from bridge.adapters.sql_token_status import TokenStatusRows, forget_lists, places
 from bridge.adapters.sql_upstream import UpstreamRows, pending_logins
 from bridge.model import Code, Resource, Session, Spend, User
 from did_agent.adapters import outbox, sql
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
-from did_agent.tokens.security_event import EventKind, SecurityEvent
+from did_agent.tokens.security_event import RESUMPTIONS, SUSPENSIONS, EventKind, SecurityEvent
 
 KEEP_SECONDS: Final = 86_400  # how long what is over is kept, so that late questions still find it
-_REVERSIBLE: Final = ("agent-suspended", "agent-resumed")
+_REVERSIBLE: Final = (*SUSPENSIONS, *RESUMPTIONS)
+_RESUMED: Final[Sequence[ColumnElement[str]]] = [literal_column(f"'{kind}'") for kind in RESUMPTIONS]
 _OVER: Final = (
     askings.c.expires,
     tables.codes.c.expires,
@@ -46,6 +50,7 @@ _OVER: Final = (
     counters.c.expires,
     tasks.c.expires,
     signals.c.expires,
+    places.c.expires,
 )
 # What every token request runs, put together once.
 _RESOURCE: Final = sql.Prepared(select(tables.resources).where(tables.resources.c.id == bindparam("wanted")))
@@ -59,16 +64,14 @@ _ADD_LINK: Final = sql.Prepared(insert(tables.dependencies))
 def _endings(count: int) -> sql.Prepared:
     subjects = [bindparam(f"subject_{number}", type_=String) for number in range(count)]
     table = tables.endings
-    return sql.Prepared(
-        select(table.c.kind).where(table.c.subject.in_(subjects), table.c.kind != literal_column("'agent-resumed'"))
-    )
+    return sql.Prepared(select(table.c.kind).where(table.c.subject.in_(subjects), table.c.kind.not_in(_RESUMED)))
 
 
 class SQLStore:
     """Opens units of work on one database; `recorded` hears of each that wrote an audit event."""
 
     def __init__(self, engine: AsyncEngine, *, recorded: Callable[[], None]) -> None:
-        self._engine, self._recorded = engine, recorded
+        self._engine, self._recorded, self._flips = engine, recorded, 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SQLTransaction]:
@@ -79,12 +82,16 @@ class SQLStore:
         async with sql.transaction(self._engine) as connection:
             work = SQLTransaction(connection)
             yield work
+        self._flips += work.flips
         if work.has_events:
             self._recorded()
 
+    def flips(self) -> int:
+        """Return how often this process changed places in status lists."""
+        return self._flips
+
     async def prepare(self, built_in: Sequence[Resource], *, now: datetime) -> None:
-        """Create missing tables, write the deployment's own resources, and forget what is over."""
-        await sql.create_schema(self._engine, tables.metadata)
+        """Write the deployment's own resources into tables that are there, and forget what is over."""
         async with sql.transaction(self._engine) as connection:
             await sql.insert_if_absent(connection, tables.feed_head, {"id": 1, "seq": 0})
             await connection.execute(delete(tables.resources).where(tables.resources.c.built_in))
@@ -99,6 +106,7 @@ class SQLStore:
             for ended in _OVER:
                 await connection.execute(delete(ended.table).where(ended < numeric_date(now) - KEEP_SECONDS))
             await forget_unused(connection, now)
+            await forget_lists(connection)
             orphans = tables.dependencies.c.token_id.not_in(select(tables.tokens.c.id))
             await connection.execute(delete(tables.dependencies).where(orphans))
 
@@ -107,13 +115,16 @@ class SQLTransaction(
     AskingRows,
     ClientRows,
     ConsentRows,
+    FeedRows,
     FederationRows,
     PolicyRows,
+    OperatorRows,
     RefreshRows,
     SigningKeyRows,
     RegistrationRows,
     SignalRows,
     TaskRows,
+    TokenStatusRows,
     UpstreamRows,
     PasskeyRows,
     Rows,
@@ -241,6 +252,14 @@ class SQLTransaction(
             found |= frontier
         return sorted(found)
 
+    async def status_dependencies(self, *, now: datetime) -> Sequence[str]:
+        tokens, links = tables.tokens, tables.dependencies
+        query = select(links.c.depends_on).join(tokens, tokens.c.id == links.c.token_id).distinct()
+        named = links.c.depends_on.startswith("status ", autoescape=True)
+        ended = select(tables.endings.c.subject).where(tables.endings.c.subject == tokens.c.id).exists()
+        live = tokens.c.expires > numeric_date(now), ~ended
+        return list((await self._do.execute(query.where(named, *live))).scalars())
+
     async def add_evidence(self, digest: str, documents: Sequence[Mapping[str, object]]) -> None:
         content = json.dumps([dict(document) for document in documents])
         await sql.insert_if_absent(self._do, tables.evidence, {"digest": digest, "documents": content})
@@ -257,7 +276,9 @@ class SQLTransaction(
             return False
         await self._do.execute(update(head).values(seq=seq))
         if event.kind != "risk-signal":  # it ends nothing
-            await self._end(event.subject, event.kind, numeric_date(event.issued_at))
+            at = numeric_date(event.issued_at)
+            await self._end(event.subject, event.kind, at)
+            await self._flip_tokens([event.subject], version=seq, at=at)
         return True
 
     async def feed_head(self) -> int:

@@ -11,6 +11,7 @@ from bridge.api.ending import SubjectBody
 from bridge.api.federation import IdentityBody, IssuerName, TrustedIssuerBody
 from bridge.api.keys import RevocationBody, RotationBody
 from bridge.api.openapi_oauth import CLIENT, OAUTH
+from bridge.api.operators import OperatorBody
 from bridge.api.policy import ApprovalBody, GroupsBody, PolicyBody, RollbackBody
 from bridge.api.signals import SignalBody
 from did_agent.adapters.openapi import (
@@ -52,6 +53,7 @@ _RESOURCE: Final = record(
     scopes=named(TEXT),
 )
 _USER: Final = record(username=TEXT, name=TEXT, rights=named(listed(TEXT)), groups=listed(TEXT))
+_OF_ORGANISATION: Final = record(did=TEXT, name=TEXT, organisation=TEXT, role=TEXT, added=TEXT)
 _CLIENT: Final = record(
     "client_secret",
     client_id=TEXT,
@@ -101,6 +103,9 @@ ADMINISTRATION: Final[dict[str, Operation]] = {
     "PUT /users/{username}": _admin("Make or change a person's account", _USER, UserBody),
     "DELETE /users/{username}": _admin("Delete a person's account", None),
     "PUT /user-groups": _admin("Set a person's groups", _USER, GroupsBody),
+    "GET /operators": _admin("List operators of organisations", record(operators=listed(_OF_ORGANISATION))),
+    "PUT /operators/{did}": _admin("Let somebody operate an organisation", _OF_ORGANISATION, OperatorBody),
+    "DELETE /operators/{did}": _admin("Take that back", None),
     "GET /clients": _admin("List clients", record(clients=listed(_CLIENT))),
     "PUT /clients/{client_id}": _admin("Register a client", _CLIENT, ClientBody),
     "DELETE /clients/{client_id}": _admin("Delete a client", None),

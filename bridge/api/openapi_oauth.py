@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridge.api.revocations import Batch
 from bridge.grants import jwt_bearer, token_exchange
 from bridge.grants.authorization_code import ACTOR_TYPES, CODE_TYPE
 from bridge.grants.token_exchange import SUBJECT_TYPES
@@ -109,6 +110,10 @@ OAUTH: Final[dict[str, Operation]] = {
     "GET /.well-known/oauth-authorization-server": Operation(
         summary="Metadata (RFC 8414)", answers={200: Answer("The metadata.", _METADATA)}
     ),
+    "GET /.well-known/did-agent-trust-list": Operation(
+        summary="The issuer's trust list, as it was signed",
+        answers={200: Answer("Found.", {"type": "string"}, "application/trust-list+jwt"), 304: Answer("The same.")},
+    ),
     "GET /.well-known/jwks.json": Operation(
         summary="Keys (RFC 7517)", answers={200: Answer("The keys.", record(keys=listed(ANY)))}
     ),
@@ -201,6 +206,13 @@ OAUTH: Final[dict[str, Operation]] = {
         body=TEXT,
         media="application/secevent+jwt",
         refusals="event",
+    ),
+    "GET /status-lists/tokens/{number}": Operation(
+        summary="What became of long-lived tokens (Token Status List)",
+        answers={200: Answer("The list, a JWT.", TEXT, "application/statuslist+jwt"), 304: Answer("The same.")},
+    ),
+    "POST /revocations/batch": Operation(
+        summary="Tell much that has ended", answers={202: Answer("Heard.")}, body=Batch, refusals="event"
     ),
     "GET /evidence/{digest}": Operation(
         summary="The delegations behind a token", answers={200: Answer("They are.", record(credentials=listed(ANY)))}

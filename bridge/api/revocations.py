@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from bridge.service.revocation import MAX_WAIT, RevocationFeed
 from did_agent import errors
 from did_agent.adapters.web import status_of
-from did_agent.adapters.web_input import read_query, request_id, require_media_type
+from did_agent.adapters.web_input import read_json, read_query, request_id, require_media_type
 
+MAX_SETS: Final = 400  # of one batch
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _SUBSCRIBER: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # RFC 8935, section 2.4.
@@ -22,6 +24,15 @@ _ERRORS: Final = {
     errors.WrongAudience: "invalid_audience",
     errors.BadSignature: "authentication_failed",
 }
+
+
+class Batch(BaseModel):
+    """Security events that are told in one breath, each a signed SET of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sets: Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_SETS)]
+    more: StrictBool = False  # another batch follows at once
 
 
 def routes(feed: RevocationFeed) -> APIRouter:
@@ -33,6 +44,14 @@ def routes(feed: RevocationFeed) -> APIRouter:
             require_media_type(request, "application/secevent+jwt")
             token = (await request.body()).decode("latin-1")
             await feed.receive(token, request_id=request_id(request))
+        except errors.DidAgentError as error:
+            return _refuse(error, request)
+        return Response(status_code=202)
+
+    async def push_all(request: Request) -> Response:
+        try:
+            batch = await read_json(request, Batch)
+            await feed.receive_all(batch.sets, more=batch.more, request_id=request_id(request))
         except errors.DidAgentError as error:
             return _refuse(error, request)
         return Response(status_code=202)
@@ -58,6 +77,7 @@ def routes(feed: RevocationFeed) -> APIRouter:
         return JSONResponse({"sets": [{"seq": seq, "set": token} for seq, token in items], "cursor": cursor})
 
     router.add_api_route("/revocations", push, methods=["POST"], response_model=None)
+    router.add_api_route("/revocations/batch", push_all, methods=["POST"], response_model=None)
     router.add_api_route("/revocations", poll, methods=["GET"], response_model=None)
     return router
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from bridge.authority import authority_at, granted_scopes, token_end
 from bridge.model import Authority, Grant, Resource
+from bridge.model.operators import ROLE_SCOPES, OrganisationOperator
 from did_agent.errors import EmptyGrant
 from did_agent.policy.combination import grant
 
@@ -30,6 +32,19 @@ def judge_agent(
         credential_ids=authority.credential_ids,
         expires=token_end(now, authority.valid_until),
     )
+
+
+def judge_organisation_operator(
+    operator: OrganisationOperator, *, requested: frozenset[str] | None, resource: Resource, now: datetime
+) -> Grant:
+    """Return the grant of an organisation's operator: its role at the issuer, and nothing else anywhere.
+
+    Raises: EmptyGrant.
+    """
+    own = frozenset({ROLE_SCOPES[operator.role]})
+    judged = judge_operator(operator.did, requested=requested, resource=resource, now=now)
+    scopes = grant(requested, limits={"role": own, "operator": judged.scopes})
+    return replace(judged, scopes=scopes, organisation=operator.organisation)
 
 
 def judge_operator(did: str, *, requested: frozenset[str] | None, resource: Resource, now: datetime) -> Grant:

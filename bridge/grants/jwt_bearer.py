@@ -5,8 +5,6 @@ The JOSE type says which it is, and picks the rules; parameters never do.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -18,7 +16,7 @@ from did_agent.proof.jwt import SKEW, unverified_jws
 from did_agent.tokens.confirmation import Confirmation
 from did_agent.tokens.id_jag import TYPE as ID_JAG_TYPE
 from did_agent.tokens.id_jag import IdentityAssertion
-from did_agent.tokens.workload import WorkloadToken
+from did_agent.tokens.workload import WorkloadToken, claim_of, fits
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ID_JAG_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
@@ -150,23 +148,10 @@ def rule_for(token: WorkloadToken, trusted: TrustedIssuer) -> WorkloadRule:
     Raises: BadGrant when none does.
     """
     for rule in trusted.rules:
-        fits = all(_claim(token.claims, name) == value for name, value in rule.claims.items())
-        if fits and _pattern(rule.subject).fullmatch(token.subject):
+        demanded = all(claim_of(token.claims, name) == value for name, value in rule.claims.items())
+        if demanded and fits(rule.subject, token.subject):
             return rule
     raise BadGrant("no rule says which agent this workload is")
-
-
-def _pattern(subject: str) -> re.Pattern[str]:
-    # A star stays inside one part of a name: `ns/*/sa/shop` cannot be stretched over further parts.
-    return re.compile("[^/:]+".join(re.escape(part) for part in subject.split("*")))
-
-
-def _claim(claims: Mapping[str, object], name: str) -> object:
-    if name in claims:  # Kubernetes writes `kubernetes.io`, a name with a dot
-        return claims[name]
-    head, dot, rest = name.rpartition(".")
-    inner = _claim(claims, head) if dot else None
-    return inner.get(rest) if isinstance(inner, Mapping) else None
 
 
 def _actors(agent: str, earlier: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from bridge.model.keys import DEFAULT_ALGORITHM, Ring, SigningAlgorithm
 from did_agent.credential.capability import Capability
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.policy.combination import Combination, PolicyMode
-from did_agent.tokens.access_token import SubjectProfile
+from did_agent.tokens.access_token import HOME, SubjectProfile
 from did_agent.tokens.confirmation import Confirmation
 
 OFFLINE_ACCESS: Final = "offline_access"  # a scope between client and bridge; no resource has it
@@ -169,6 +169,7 @@ class Grant:
     combination: Combination | None = None  # how the scopes came about; None for an operator
     is_detailed: bool = False  # whether `authorization_details` narrowed it
     groups: frozenset[str] = frozenset()  # of the user, as far as policy speaks of them
+    organisation: str = HOME  # whom the principal belongs to
     task: str | None = None  # id of what it is for: with that it ends
     task_name: str | None = None  # as its client calls it; None where it came with an earlier token
 

@@ -12,13 +12,16 @@ from bridge.ports.backchannel import Askings
 from bridge.ports.clients import ClientStore
 from bridge.ports.consents import Consents
 from bridge.ports.federation import Federation
+from bridge.ports.feed import Announcements
 from bridge.ports.keys import SigningKeys
+from bridge.ports.operators import Operators
 from bridge.ports.passkeys import Passkeys
 from bridge.ports.policy import Policies
 from bridge.ports.refresh import RefreshFamilies
 from bridge.ports.registration import Registrations
 from bridge.ports.signals import Signals
 from bridge.ports.tasks import Tasks
+from bridge.ports.token_status import TokenStatuses
 from bridge.ports.upstream import UpstreamLogins
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.status import VerifiedStatusList
@@ -48,16 +51,19 @@ class Passwords(Protocol):
 
 
 class Transaction(
+    Announcements,
     Askings,
     ClientStore,
     Consents,
     Federation,
     Policies,
+    Operators,
     RefreshFamilies,
     SigningKeys,
     Registrations,
     Signals,
     Tasks,
+    TokenStatuses,
     UpstreamLogins,
     Passkeys,
     Protocol,
@@ -103,6 +109,9 @@ class Transaction(
     # Every live token that is one of `ids`, or depends on one of them, however indirectly.
     async def tokens_under(self, ids: Iterable[str], *, now: datetime) -> Sequence[str]: ...
 
+    # What live tokens depend on that is a place in another deployment's status list: names that begin with `status `.
+    async def status_dependencies(self, *, now: datetime) -> Sequence[str]: ...
+
     async def add_evidence(self, digest: str, documents: Sequence[Mapping[str, object]]) -> None: ...
     async def evidence(self, digest: str) -> Sequence[object] | None: ...
 
@@ -116,3 +125,6 @@ class Store(Protocol):
     """The bridge's durable memory. Raises: StoreUnavailable."""
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+    # How often this process changed places in status lists.
+    def flips(self) -> int: ...

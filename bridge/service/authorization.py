@@ -43,7 +43,7 @@ from bridge.service.policy import PolicyInForce
 from bridge.service.tasks import begin
 from did_agent.clock import Clock
 from did_agent.credential.chain import VerifiedChain
-from did_agent.credential.trust import TrustedIssuers
+from did_agent.credential.trust import TrustSource
 from did_agent.errors import (
     ActorUnauthorized,
     ConsentDenied,
@@ -100,7 +100,7 @@ class Authorization:
     registry: Registry
     clients: Clients
     identity: Identity
-    trusted: TrustedIssuers
+    trusted: TrustSource
     policies: PolicyInForce
     clock: Clock
 
@@ -132,7 +132,7 @@ class Authorization:
         actor = agent or await self._requested(asked)
         if asked.get("requested_actor") is not None and (actor is None or not actor.is_active):
             return destination.refuse("invalid_request", "requested_actor is not an active agent")
-        chains = registered_chains(actor, now=now, trusted=self.trusted) if actor else []
+        chains = registered_chains(actor, now=now, trusted=self.trusted.current(now)) if actor else []
         try:
             wanted, policy = await self._resource(with_location(asked), actor, chains)
             request = make_request(asked, destination, actor=actor, resource=wanted.id)

@@ -29,6 +29,7 @@ from bridge.service.tasks import begin
 from did_agent import errors
 from did_agent.clock import Clock
 from did_agent.policy.active import ActivePolicy
+from did_agent.tokens.security_event import SUSPENSIONS
 
 _REFUSALS = (errors.Malformed, errors.VerificationError, errors.Denied)
 
@@ -121,7 +122,7 @@ class Backchannel:
         async with self.lookup.store.transaction() as work:
             kind = await work.denied({asking.client_id, asking.agent})
             if kind is not None:
-                raise errors.Suspended("the agent is suspended") if kind == "agent-suspended" else errors.Revoked(kind)
+                raise errors.Suspended("the agent is suspended") if kind in SUSPENSIONS else errors.Revoked(kind)
             for value in spends:
                 await spend(work, value)
             person, agent = await work.open_askings(asking.username, asking.agent, now=now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bridge import issuance, presentations
+from bridge import issuance, presentations, vouching
 from bridge.authority import registered_chains, require_active
 from bridge.model import Agent, Identity, Resource, User
 from bridge.policy import seen_by, with_roles
@@ -16,7 +16,7 @@ from bridge.service.policy import PolicyInForce
 from did_agent import errors
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.known import KnownCredentials
-from did_agent.credential.trust import TrustedIssuers
+from did_agent.credential.trust import TrustSource
 from did_agent.tokens.access_token import AccessToken
 
 
@@ -28,7 +28,7 @@ class Lookup:
     registry: Registry
     statuses: Statuses
     identity: Identity
-    trusted: TrustedIssuers
+    trusted: TrustSource
     policies: PolicyInForce
     challenge_key: bytes = field(repr=False)
     known: KnownCredentials = field(default_factory=KnownCredentials, repr=False)  # signatures that were verified
@@ -49,9 +49,25 @@ class Lookup:
         attempt.remembers = attempt.remembers or found is not None
         return found or await self.agent(did)
 
+    async def vouched(self, attempt: Attempt, shown: presentations.Shown) -> frozenset[str]:
+        """Return what else a token hangs on that is made from what was shown, once its holder may act here.
+
+        Who is not of our register is known by the credential of another deployment's issuer alone.
+        Raises: UnknownAgent, AgentNotActive, PeerUnavailable, UntrustedIssuer, BadPresentation.
+        """
+        if not self.trusted.current(attempt.now).is_foreign(shown.chain.root_issuer):
+            await self.recent_agent(attempt, shown.holder)
+            return frozenset()
+        named = vouching.dependencies(shown.chain)
+        # It may be of our register all the same; then what is said of it there holds.
+        registered = await self.registry.agent(shown.holder)
+        if registered is not None:
+            require_active(registered)
+        return named
+
     def chains(self, agent: Agent, *, now: datetime) -> list[VerifiedChain]:
         """Return the agent's own credentials that hold now."""
-        return registered_chains(agent, now=now, trusted=self.trusted, known=self.known)
+        return registered_chains(agent, now=now, trusted=self.trusted.current(now), known=self.known)
 
     async def resource_and_user(
         self, attempt: Attempt, resource_id: str, username: str | None = None
@@ -79,7 +95,7 @@ class Lookup:
         asked = presentations.read(
             token,
             issuer=self.identity.issuer,
-            trusted=self.trusted,
+            trusted=self.trusted.current(attempt.now),
             challenge_key=self.challenge_key,
             now=attempt.now,
             known=self.known,

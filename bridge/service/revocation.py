@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from bridge import audit_trail
 from bridge.model import Identity
 from bridge.ports import Store, Transaction
+from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
 from did_agent.did.key import parse_did_key
+from did_agent.encoding.digest import digest_uri
 from did_agent.errors import UnknownEvent, UntrustedIssuer
 from did_agent.keys.public import PublicKey
 from did_agent.proof.jwt import sign_jwt, unverified_jws
@@ -74,6 +77,7 @@ class RevocationFeed:
         self._store, self._identity, self._issuers, self._clock = store, identity, issuers, clock
         self._news, self._heard = asyncio.Event(), asyncio.Event()
         self._subscribers: dict[str, _Subscriber] = {}
+        self._keys: dict[str, PublicKey] = {}
 
     async def receive(self, token: str, *, request_id: str) -> None:
         """Store what a trusted issuer says has ended, then wait a moment until connected verifiers have heard.
@@ -109,8 +113,62 @@ class RevocationFeed:
                     )
                 )
             head = await work.feed_head()
+        await self._spread(head)
+
+    async def receive_all(self, tokens: Sequence[str], *, more: bool, request_id: str) -> None:
+        """Store what a trusted issuer says in one breath, all of it or nothing.
+
+        Verifiers are waited for once, after the last of several batches: `more` says that another one follows.
+        Raises: UntrustedIssuer and what `verify_event` raises, for the first event that is not believed.
+        """
+        now, own = self._clock(), self._identity.issuer
+        events = [
+            verify_event(token, find_key=self._issuer_key, expected_issuer=None, expected_audience=own, now=now)
+            for token in tokens
+        ]
+        if any(event.kind in OWN_KINDS for event in events):
+            raise UnknownEvent("an event that this bridge alone tells")
+        signer = self._identity.ring.signer()
+        entries = [
+            (said, sign_event(said, key=signer.key, kid=signer.kid), f"{event.issuer} {event.id}")
+            for event, said in ((event, self._told(event)) for event in events)
+        ]
+        async with self._store.transaction() as work:
+            fresh = await work.announce_all(entries)
+            if fresh:
+                await work.record(self._received(events, fresh, now=now, request_id=request_id))
+            head = await work.feed_head()
+        await self._spread(head, patiently=not more)
+
+    def _told(self, event: SecurityEvent) -> SecurityEvent:
+        """Return an event as this bridge tells it: the operator's words stay in the audit log; the feed is public."""
+        issuer = self._identity.issuer
+        return replace(event, id=uuid.uuid4().urn, reason=event.kind, issuer=issuer, audience=issuer)
+
+    def _received(
+        self, events: Sequence[SecurityEvent], fresh: Sequence[SecurityEvent], *, now: datetime, request_id: str
+    ) -> AuditEvent:
+        """Return the one event of a batch; its digest stands for all that ended, each on a line."""
+        kinds = Counter(event.kind for event in fresh)
+        subjects = "\n".join(event.subject for event in fresh)
+        return audit_trail.bridge_event(
+            self._identity,
+            "revocation.receive",
+            events[0].reason or events[0].kind,
+            now=now,
+            principal=events[0].issuer,
+            principal_kind="service",
+            argument_digest=digest_uri(subjects.encode()),
+            request_id=request_id,
+            details={kind: str(count) for kind, count in kinds.items()},
+        )
+
+    async def _spread(self, head: int, *, patiently: bool = True) -> None:
+        """Wake those that poll, and wait a moment until connected verifiers have heard."""
         self._news.set()
         self._news = asyncio.Event()
+        if not patiently:
+            return
         # Subscribers of other processes are not seen here: they hear within LOOK_AGAIN, and the staleness cap of
         # each verifier stands behind both.
         deadline = _monotonic() + ACKNOWLEDGE_WAIT
@@ -128,19 +186,19 @@ class RevocationFeed:
                     items = await work.feed(after=after, limit=PAGE)
                 left = deadline - _monotonic()
                 if items or left <= 0:
-                    return [(seq, self._current(text)) for seq, text in items]
+                    published = frozenset(str(jwk["kid"]) for jwk in self._identity.ring.published())
+                    return [(seq, self._current(text, published)) for seq, text in items]
                 await _wait(news, seconds=min(left, LOOK_AGAIN))
         finally:
             known.polls -= 1
             known.seen = self._clock()
 
-    def _current(self, text: str) -> str:
+    def _current(self, text: str, published: frozenset[str]) -> str:
         """Return an entry as it was signed, or signed anew where its key is no longer published."""
         jws, claims = unverified_jws(text)
-        ring = self._identity.ring
-        if jws.header.get("kid") in {jwk["kid"] for jwk in ring.published()}:
+        if jws.header.get("kid") in published:
             return text
-        signer = ring.signer()
+        signer = self._identity.ring.signer()
         return sign_jwt(claims, typ=str(jws.header["typ"]), key=signer.key, kid=signer.kid)
 
     def _arrive(self, name: str | None, after: int) -> _Subscriber:
@@ -163,7 +221,9 @@ class RevocationFeed:
         issuer = claims.get("iss")
         if issuer not in self._issuers:
             raise UntrustedIssuer("not an issuer of this deployment")
-        return parse_did_key(issuer)
+        if issuer not in self._keys:
+            self._keys[issuer] = parse_did_key(issuer)
+        return self._keys[issuer]
 
 
 def _monotonic() -> float:

@@ -16,10 +16,12 @@ from bridge.sender_constraint import prove_sender
 from bridge.service.attempt import Attempt, spend
 from bridge.service.clients import Clients
 from bridge.service.registration import notes_of_use
+from bridge.service.token_status import TokenStatusLists
 from did_agent import errors
 from did_agent.clock import Clock
 from did_agent.tokens.challenges import make_challenge
 from did_agent.tokens.nonces import current_nonce, require_nonce
+from did_agent.tokens.security_event import SUSPENSIONS
 
 _REFUSALS: Final = (errors.Malformed, errors.VerificationError, errors.Denied)
 
@@ -60,6 +62,7 @@ class Tokens:
     grants: Mapping[str, OfferedGrant]  # by `grant_type`
     challenge_key: bytes = field(repr=False)
     clock: Clock
+    statuses: TokenStatusLists
     demands_nonces: bool = False  # whether DPoP proofs must carry a nonce of ours
 
     def challenge(self) -> str:
@@ -136,6 +139,9 @@ class Tokens:
 
     async def _commit(self, grant: Grant, attempt: Attempt) -> Issued:
         token = issuance.access_token(grant, identity=self.identity, now=attempt.now)
+        place = await self.statuses.place_for(token)
+        if place is not None:
+            token = replace(token, status=self.statuses.reference(place))
         signer = self.identity.ring.signer(attempt.signing_alg)
         text = issuance.sign(token, signer=signer)
         async with self.store.transaction() as work:
@@ -148,6 +154,8 @@ class Tokens:
             if task is not None:
                 await work.begin_task(task)
             await work.add_token(token.id, expires=token.expires, depends_on=(*grant.dependencies, signer.kid))
+            if place is not None:
+                await work.add_place(token.id, place, expires=token.expires)
             if grant.authority.digest is not None:
                 await work.add_evidence(grant.authority.digest, grant.authority.documents)
             event = audit_trail.token_issued(
@@ -201,5 +209,5 @@ async def _require_standing(work: Transaction, grant: Grant) -> None:
     if kind == "task-completed":
         raise errors.TaskCompleted("the task was completed")
     if kind is not None:
-        error = errors.Suspended if kind == "agent-suspended" else errors.Revoked
+        error = errors.Suspended if kind in SUSPENSIONS else errors.Revoked
         raise error(f"something the token would be made from has ended: {kind}")

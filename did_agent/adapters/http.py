@@ -100,7 +100,9 @@ class GuardedFetcher:
         Raises: PeerUnavailable when it cannot be had, Malformed when it cannot be read.
         """
         received, cache_control = await self._get(url, max_bytes, types=_JSON_TYPES)
-        return parse_object(received, max_bytes=max_bytes, max_depth=MAX_DEPTH), cache_control
+        # One string may be most of a document: the bits of a status list of a million places.
+        parsed = parse_object(received, max_bytes=max_bytes, max_depth=MAX_DEPTH, max_string=max_bytes)
+        return parsed, cache_control
 
     async def get_text(self, url: str, *, accept: str) -> str:
         """Return the text at `url`, which must be of the media type `accept`.
@@ -112,6 +114,31 @@ class GuardedFetcher:
             return received.decode("ascii")
         except UnicodeDecodeError as error:
             raise PeerUnavailable(f"{url[:200]} is not ASCII") from error
+
+    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> int:
+        """Send bytes to `url` and return the status of the answer, of which nothing else is read (NET-09).
+
+        Raises: PeerUnavailable.
+        """
+        try:
+            async with asyncio.timeout(TOTAL_TIMEOUT):
+                target, pinned, extensions = await self._pin(url)
+                if self._client is None:
+                    self._client = _stranger_client()
+                sent = {**headers, **pinned}
+                async with self._client.stream(
+                    "POST", target, content=content, headers=sent, extensions=extensions
+                ) as response:
+                    return int(response.status_code)
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
+            raise PeerUnavailable(f"cannot post to {url[:200]}: {type(error).__name__}") from error
+
+    def require_address(self, url: str) -> None:
+        """Return if a URL is of the kind that is fetched at all; its name is looked up when it is.
+
+        Raises: PeerUnavailable.
+        """
+        self._host_of(url)
 
     async def _get(
         self, url: str, max_bytes: int, *, types: Collection[str], accept: str | None = None
@@ -148,16 +175,22 @@ class GuardedFetcher:
 
     async def _pin(self, url: str) -> tuple[str, dict[str, str], dict[str, str]]:
         """Return the URL with its checked address in place of the name, and what keeps the name for TLS and Host."""
-        parts, port = _split(url)
-        if parts.username is not None or parts.password is not None or parts.fragment:
-            raise PeerUnavailable("the URL has user information or a fragment")
-        if self._allow_loopback and parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK:
+        parts, port, host = self._host_of(url)
+        if host is None:
             return url, {}, {}
-        host = _require_public(parts, port)
         address = await _resolve(host, port or 443)
         location = f"[{address}]" if ":" in address else address
         target = parts._replace(netloc=location if port is None else f"{location}:{port}").geturl()
         return target, {"Host": parts.netloc}, {"sni_hostname": host}
+
+    def _host_of(self, url: str) -> tuple[SplitResult, int | None, str | None]:
+        """Return a URL's parts and its public host; None for this machine, where that is allowed."""
+        parts, port = _split(url)
+        if parts.username is not None or parts.password is not None or parts.fragment:
+            raise PeerUnavailable("the URL has user information or a fragment")
+        if self._allow_loopback and parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK:
+            return parts, port, None
+        return parts, port, _require_public(parts, port)
 
 
 def _stranger_client() -> httpx2.AsyncClient:

@@ -102,7 +102,15 @@ def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
             os.link(draft, path)  # fails when the name is taken, unlike a rename
     finally:
         draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Return when what a folder lists is durable.
+
+    Raises: OSError.
+    """
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -14,6 +14,7 @@ import httpx2
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Row, String, Table, Text, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from did_agent.adapters.failpoints import reach
 from did_agent.adapters.http import peer_client
 from did_agent.adapters.sql import Prepared, transaction
 from did_agent.audit.delivery import batch_request, fitting
@@ -45,6 +46,13 @@ def outbox_table(metadata: MetaData, prefix: str) -> Table:
 async def record(connection: AsyncConnection, table: Table, event: AuditEvent) -> None:
     """Write an event in the caller's transaction; if this fails, so does the effect."""
     await _insertion(table).run(connection, {"id": event.id, "event": event.canonical().decode()})
+
+
+async def record_all(connection: AsyncConnection, table: Table, events: Sequence[AuditEvent]) -> None:
+    """Write many events in the caller's transaction; if this fails, so do their effects."""
+    if events:
+        rows = [{"id": event.id, "event": event.canonical().decode()} for event in events]
+        await _insertion(table).run_each(connection, rows)
 
 
 @cache
@@ -100,9 +108,11 @@ class Delivery:
             url, headers, body = batch_request(
                 [str(row.event) for row in rows], ledger_url=self._ledger_url, key=self._key, now=self._clock()
             )
+            reach("delivery.sending")
             response = await http.post(url, headers=headers, content=body)
             if response.status_code != httpx2.codes.OK:
                 raise Unavailable(f"the ledger answered {response.status_code}: {response.text[:200]}")
+            reach("delivery.sent")
             async with transaction(self._engine) as connection:
                 # By name, not by range: a lower number may have been committed in between.
                 delivered = [row.seq for row in rows]

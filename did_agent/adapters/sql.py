@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Insert, MetaData, Select, String, Table, delete, func, make_url, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Insert,
+    MetaData,
+    Select,
+    String,
+    Table,
+    delete,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DataError, DBAPIError, InvalidatePoolError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from did_agent.adapters import failpoints
 from did_agent.adapters.sqlite_inline import driver_of, open_sqlite
 from did_agent.clock import numeric_date
 from did_agent.errors import DidAgentError, InvalidParameter, Misconfigured, StoreUnavailable
 
 POOL: Final = 5  # connections a process keeps to PostgreSQL
+IDLE: Final = 1.0  # s after which a connection is asked whether it still lives, before it is used
 POOL_TIMEOUT: Final = 10  # s a request waits for one of them
 CONNECT_TIMEOUT: Final = 5  # s until PostgreSQL must have answered
+_USED: Final = "did_agent.used"  # when a connection was given back
 _SCHEMA_LOCK: Final = 7_305_804_402_566_194_529  # any number, the same in every process of ours
 _DIALECTS: Final = ("sqlite://", "postgresql+psycopg://")
 
@@ -32,17 +51,38 @@ def open_database(url: str) -> AsyncEngine:
     """
     if not url.startswith(_DIALECTS):
         raise Misconfigured(f"DATABASE_URL must begin with {' or '.join(_DIALECTS)}")
-    if url.startswith("postgresql"):
-        return create_async_engine(
-            url,
-            pool_size=POOL,
-            max_overflow=POOL,
-            pool_pre_ping=True,
-            pool_timeout=POOL_TIMEOUT,
-            hide_parameters=True,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT},
-        )
-    return open_sqlite(make_url(url))
+    engine = _postgresql(url) if url.startswith("postgresql") else open_sqlite(make_url(url))
+    failpoints.watch(engine)
+    return engine
+
+
+def _postgresql(url: str) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=POOL,
+        max_overflow=POOL,
+        pool_timeout=POOL_TIMEOUT,
+        hide_parameters=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT},
+    )
+
+    def look(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        # SQLAlchemy would ask with every use whether a connection still lives, a tenth of a small transaction.
+        used = record.info.get(_USED)
+        if used is None or time.monotonic() - used < IDLE:
+            return
+        try:
+            engine.sync_engine.dialect.do_ping(connection)
+        except engine.sync_engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    event.listen(engine.sync_engine, "checkout", look)
+    event.listen(engine.sync_engine, "checkin", _note_use)
+    return engine
+
+
+def _note_use(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = time.monotonic()
 
 
 async def create_schema(engine: AsyncEngine, metadata: MetaData) -> None:
@@ -69,6 +109,8 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         async with engine.begin() as connection:
             yield connection
+            committed = failpoints.committing(connection)
+        failpoints.reach(committed)
     except DidAgentError:
         raise
     except DataError as error:
@@ -93,6 +135,35 @@ def _insert_if_absent(table: Table, _columns: tuple[str, ...], dialect: str) -> 
     return Prepared(insert.on_conflict_do_nothing().returning(*table.primary_key))
 
 
+async def insert_new(
+    connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> frozenset[tuple[Any, ...]]:
+    """Insert many rows at once, but for those of which a unique key is taken; return the primary keys of the new.
+
+    The rows have the same columns; one that collides with another of them is left out like one that was there.
+    """
+    if not rows:
+        return frozenset()
+    insert = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    statement = insert.on_conflict_do_nothing().returning(*table.primary_key)
+    return frozenset(map(tuple, (await connection.execute(statement, [dict(row) for row in rows])).all()))
+
+
+async def pass_gate(connection: AsyncConnection, gate: int) -> None:
+    """Hold a gate open until the transaction ends: nobody closes it meanwhile, others pass beside us.
+
+    Writers of SQLite come one after the other; there a gate is always ours.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock_shared(gate)))
+
+
+async def close_gate(connection: AsyncConnection, gate: int) -> None:
+    """Wait until all who passed a gate are done, and let nobody pass until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock(gate)))
+
+
 class Prepared:
     """A statement that runs with every request: on SQLite its text goes to the driver directly.
 
@@ -112,7 +183,10 @@ class Prepared:
             return result.all() if result.returns_rows else ()
         self._compile(connection, values)
         driver = driver_of(connection.sync_connection)
-        return driver.execute(self._text, [values[name] for name in self._names]).fetchall()
+        failpoints.writing(connection, self._text)
+        rows = driver.execute(self._text, [values[name] for name in self._names]).fetchall()
+        failpoints.wrote(connection, self._text)
+        return rows
 
     async def run_each(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute it once for each of at least one set of values."""
@@ -121,7 +195,9 @@ class Prepared:
             return
         self._compile(connection, rows[0])
         driver = driver_of(connection.sync_connection)
+        failpoints.writing(connection, self._text)
         driver.executemany(self._text, [[row[name] for name in self._names] for row in rows])
+        failpoints.wrote(connection, self._text)
 
     def _compile(self, connection: AsyncConnection, values: Mapping[str, Any]) -> None:
         if not self._text:

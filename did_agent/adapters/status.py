@@ -15,7 +15,7 @@ from did_agent.clock import Clock
 from did_agent.credential.bitstring import BitstringList, read_list
 from did_agent.credential.status import VerifiedStatusList, verify_status_list
 from did_agent.credential.token_status import TokenStatusList, verify_status_list_token
-from did_agent.credential.trust import TrustedIssuers
+from did_agent.credential.trust import TrustSource
 from did_agent.errors import DidAgentError, StatusUnavailable
 from did_agent.ports import FetchJSON
 from did_agent.proof.jwt import FindKey
@@ -93,7 +93,7 @@ class ListCache(Generic[Found]):
 class StatusLists:
     """The lists of our own profile, by issuers we trust."""
 
-    def __init__(self, fetcher: FetchJSON, *, trusted: TrustedIssuers, max_age: timedelta, clock: Clock) -> None:
+    def __init__(self, fetcher: FetchJSON, *, trusted: TrustSource, max_age: timedelta, clock: Clock) -> None:
         self._fetcher, self._trusted = fetcher, trusted
         self._cache = ListCache(self._fetch, max_age=max_age, clock=clock)
         self._entries, self._locks = self._cache.entries, self._cache.locks
@@ -107,7 +107,7 @@ class StatusLists:
 
     async def _fetch(self, url: str, now: datetime) -> tuple[VerifiedStatusList, datetime]:
         document = await self._fetcher.get_json(url)
-        found = verify_status_list(document, expected_url=url, trusted_issuers=self._trusted, now=now)
+        found = verify_status_list(document, expected_url=url, trusted_issuers=self._trusted.current(now), now=now)
         return found, min(now + found.ttl, found.valid_until)
 
 

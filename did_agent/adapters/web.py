@@ -86,14 +86,22 @@ def _problem(
     return status, headers, json.dumps(members).encode()
 
 
-def harden(app: Any, *, allowed_hosts: frozenset[str] | None = None, max_body: int = MAX_BODY) -> Any:
-    """Return the app behind the edge."""
-    return _Edge(app, allowed_hosts, max_body)
+def harden(
+    app: Any,
+    *,
+    allowed_hosts: frozenset[str] | None = None,
+    max_body: int = MAX_BODY,
+    larger: Mapping[str, int] | None = None,
+) -> Any:
+    """Return the app behind the edge; `larger` says which paths take larger bodies, and how large."""
+    return _Edge(app, allowed_hosts, max_body, larger or {})
 
 
 class _Edge:
-    def __init__(self, app: Any, allowed_hosts: frozenset[str] | None, max_body: int) -> None:
-        self._app, self._hosts, self._max_body = app, allowed_hosts, max_body
+    def __init__(
+        self, app: Any, allowed_hosts: frozenset[str] | None, max_body: int, larger: Mapping[str, int]
+    ) -> None:
+        self._app, self._hosts, self._max_body, self._larger = app, allowed_hosts, max_body, larger
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -108,7 +116,7 @@ class _Edge:
             return
         try:
             async with asyncio.timeout(BODY_TIMEOUT):
-                body = await _read(receive, self._max_body)
+                body = await _read(receive, self._most(scope))
         except TooLarge as error:
             await answer.whole(*problem(error, request_id=request_id))
             return
@@ -125,6 +133,9 @@ class _Edge:
             _log.exception("request %s failed", request_id)
             await answer.whole(*_problem(500, "internal_error", "An internal error occurred.", request_id))
 
+    def _most(self, scope: Scope) -> int:
+        return self._larger.get(scope["path"], self._max_body)
+
     def _refuse(self, scope: Scope, request_id: str) -> tuple[int, dict[str, str], bytes] | None:
         headers = scope["headers"]
         if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS:
@@ -134,7 +145,7 @@ class _Edge:
         if len(hosts) != 1 or (self._hosts is not None and hosts[0] not in self._hosts):
             return _problem(421, "wrong_host", "This host is not served here.", request_id)
         lengths = [value for name, value in headers if name == b"content-length"]
-        if any(not _is_at_most(value, self._max_body) for value in lengths):
+        if any(not _is_at_most(value, self._most(scope)) for value in lengths):
             return _problem(413, "limit_exceeded", "The body is too large.", request_id)
         return None
 

@@ -10,6 +10,8 @@ import click
 from did_agent.agent import Agent
 from did_agent.cli.deployment import Deployment
 from did_agent.cli.output import emit, grid, json_option, table
+from did_agent.cli.reach import confirm, dry_run_option, told, yes_option
+from did_agent.client.registry import RegistryClient
 from did_agent.errors import NotFound
 
 COLUMNS: Final = ("name", "state", "did", "sponsor")
@@ -68,9 +70,17 @@ def _change(change: Literal["suspend", "resume", "retire"], words: str) -> None:
     @agent.command(change, help=words)
     @click.argument("name")
     @click.option("--reason", required=True, help="Why; kept in the audit log.")
+    @dry_run_option
+    @yes_option
     @json_option
     @click.pass_obj
-    def command(at: Deployment, name: str, reason: str, as_json: bool) -> None:
+    def command(at: Deployment, name: str, reason: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+        if change != "resume":
+            seen = asyncio.run(_impact(at, name, change))
+            if dry_run:
+                emit(seen, as_json=as_json, text=f"{change} {name} {told(seen)}")
+                return
+            confirm(seen, what=f"{change} {name}", yes=yes)
         changed = asyncio.run(_changed(at, name, change, reason))
         heard = "verifiers have heard" if changed["propagated"] else "the bridge has not heard yet; it will be told"
         emit(changed, as_json=as_json, text=f"{changed['name']} is {changed['state']}; {heard}")
@@ -81,6 +91,12 @@ async def _changed(
 ) -> dict[str, Any]:
     found = await find_agent(at, name)
     return await at.issuer.change_agent(found["agent_id"], change, reason=reason)
+
+
+async def _impact(at: Deployment, name: str, change: Literal["suspend", "retire"]) -> dict[str, Any]:
+    found = await find_agent(at, name)
+    client = RegistryClient(at.urls.issuer_url, auth=at.operator_auth(at.urls.issuer_url))
+    return await client.impact_of_agent(found["agent_id"], change)
 
 
 _change("suspend", "Stop an agent for now; everything it holds is refused until it is resumed.")

@@ -14,22 +14,32 @@ from typing import Any
 import click
 
 from did_agent.cli.administration import resource, user
-from did_agent.cli.agents import agent
+from did_agent.cli.agent_keys import agent
 from did_agent.cli.auditing import audit
 from did_agent.cli.clients import client, subject
 from did_agent.cli.credentials import cred
+from did_agent.cli.database import database
+from did_agent.cli.delegations import delegation
 from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
+from did_agent.cli.enrolment import attest, enrol
 from did_agent.cli.federation import federation
+from did_agent.cli.importing import import_agents
 from did_agent.cli.inspection import verify_file
 from did_agent.cli.keys import did, key
+from did_agent.cli.kill import kill, unkill
 from did_agent.cli.login import login
+from did_agent.cli.offers import offer
+from did_agent.cli.operators import operator
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
 from did_agent.cli.policy import policy
+from did_agent.cli.registry import group as agent_group
+from did_agent.cli.registry import template
 from did_agent.cli.signing_keys import signing_key
 from did_agent.cli.tasks import signal, task
 from did_agent.cli.tokens import token
 from did_agent.cli.tools import tool
+from did_agent.cli.trusting import trust
 from did_agent.cli.up import asked_to_end, run_alone, running
 from did_agent.errors import DidAgentError, Misconfigured
 
@@ -174,19 +184,31 @@ for group in (
     resource,
     user,
     client,
+    delegation,
     federation,
     login,
+    offer,
+    operator,
     policy,
     signal,
     signing_key,
     subject,
     task,
+    trust,
     key,
     did,
     doctor,
+    template,
+    agent_group,
+    attest,
+    enrol,
+    kill,
+    unkill,
+    database,
 ):
     cli.add_command(group)
 cli.add_command(verify_file, "verify")
+agent.add_command(import_agents)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from did_agent.credential.issuance import CHILD_MAX_SECONDS, DEFAULT_SECONDS
 from did_agent.credential.known import KnownCredentials
 from did_agent.credential.model import MAX_DELEGATION, CapabilityCredential
 from did_agent.credential.status import StatusEntry
-from did_agent.credential.trust import TrustedIssuers
+from did_agent.credential.trust import TrustedIssuers, origin_of
 from did_agent.encoding import digest
 from did_agent.errors import (
     BadCredential,
@@ -147,6 +147,15 @@ def verify_chain(
     return chain
 
 
+def require_trusted_root(chain: VerifiedChain, trusted: TrustedIssuers, *, now: datetime) -> None:
+    """Return when a chain that held before begins with somebody who is trusted for it now as well.
+
+    Raises: UntrustedIssuer.
+    """
+    setting = Setting(now=now, trusted=trusted, max_depth=MAX_DELEGATION, known=KnownCredentials(0))
+    root_issuer_is_trusted(chain.links, setting)
+
+
 def _judge_again(chain: VerifiedChain, setting: Setting) -> None:
     """Judge what can change about a chain that held before: who is trusted, how deep it may be, and the time."""
     root_issuer_is_trusted(chain.links, setting)
@@ -174,7 +183,12 @@ def root_is_a_root(links: tuple[CapabilityCredential, ...], _setting: Setting) -
 def root_issuer_is_trusted(links: tuple[CapabilityCredential, ...], setting: Setting) -> None:
     """Refuse grants by strangers, and by issuers outside their remit (VCX-05)."""
     root = links[-1]
-    setting.trusted.require(root.issuer, (name for held in root.capabilities for name in held.resources))
+    setting.trusted.require_grant(
+        root.issuer,
+        root.capabilities,
+        names_somebody=root.on_behalf_of is not None,
+        origins=frozenset(map(_origin, root.statuses)),
+    )
 
 
 def nobody_appears_twice(links: tuple[CapabilityCredential, ...], _setting: Setting) -> None:
@@ -212,7 +226,9 @@ def link_is_signed_by_its_issuer(
     """Refuse edited documents, foreign keys and proofs made for another purpose (VCX-04)."""
     if setting.known.holds(link):
         return
-    verified = verify_proof(link.document, expected_purpose="assertionMethod", now=setting.now)
+    verified = verify_proof(
+        link.document, expected_purpose="assertionMethod", now=setting.now, documents=setting.trusted.documents
+    )
     # The suite accepts contexts that were appended after signing; a profile does not.
     closed.constant(verified.document["@context"], "signed @context", AGENT_PROFILE)
     if verified.controller != link.issuer:
@@ -284,7 +300,7 @@ LINK_CHECKS: Final[Sequence[LinkCheck]] = (
 
 
 def _origin(entry: StatusEntry) -> str:
-    return "/".join(entry.list_url.split("/", 3)[:3])
+    return origin_of(entry.list_url)
 
 
 def _in_order(credentials: Sequence[CapabilityCredential], holder: str) -> tuple[CapabilityCredential, ...]:

@@ -117,10 +117,12 @@ def attenuate(
     now: datetime,
     max_depth: int | None = None,
     id: str | None = None,  # noqa: A002 - the standard's name of the member
+    statuses: Sequence[StatusEntry] = (),
 ) -> dict[str, object]:
     """Return the credential by which the holder of `parent_document` hands part of it to `subject`, signed.
 
-    It carries no status, so it lives at most an hour and dies with its parent.
+    Without `statuses`, which are places in lists of the root's issuer, nobody can end it before its parent: then it
+    lives at most an hour.
     Raises: WrongKey, DepthExceeded, NotAttenuated, BadCredential.
     """
     parent = parse_capability_credential(parent_document)
@@ -133,7 +135,8 @@ def attenuate(
         raise NotAttenuated(f"maxDepth {ceiling} is not within the parent's {parent.max_depth}")
     if subject == parent.subject:
         raise NotAttenuated("an agent cannot delegate to itself")
-    if valid_until > parent.valid_until or valid_until > now + timedelta(seconds=CHILD_MAX_SECONDS):
+    longest = timedelta(seconds=DEFAULT_SECONDS if statuses else CHILD_MAX_SECONDS)
+    if valid_until > parent.valid_until or valid_until > now + longest:
         raise NotAttenuated("the child would outlive its parent or the hour that a credential without status has")
     for capability in capabilities:
         if not any(covered_by(capability, held) for held in parent.capabilities):
@@ -149,6 +152,7 @@ def attenuate(
         on_behalf_of=parent.on_behalf_of,
         depth=parent.depth + 1,
         parent=parent,
+        statuses=statuses,
     )
     return issue(document, key, now=now)
 

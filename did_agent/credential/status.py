@@ -161,8 +161,8 @@ def verify_status_list(
     closed.constant(document["type"], "type", ["VerifiableCredential", "BitstringStatusListCredential"])
     closed.constant(document["id"], "status list id", expected_url)
     issuer = closed.uri(document["issuer"], "issuer")
-    trusted_issuers.require(issuer)
-    verified = verify_proof(document, expected_purpose="assertionMethod", now=now)
+    trusted_issuers.require_status(issuer, expected_url)
+    verified = verify_proof(document, expected_purpose="assertionMethod", now=now, documents=trusted_issuers.documents)
     closed.constant(verified.document["@context"], "signed @context", PLAIN_PROFILE)
     if verified.controller != issuer:
         raise WrongIssuer(f"the list of {issuer} is signed by {verified.controller}")

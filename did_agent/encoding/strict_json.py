@@ -25,7 +25,12 @@ _UNSURE: Final = object()
 
 
 def parse_json(
-    raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = MAX_DEPTH, wide_integers: bool = False
+    raw: bytes | str,
+    *,
+    max_bytes: int = MAX_BODY,
+    max_depth: int = MAX_DEPTH,
+    max_string: int = MAX_STRING,
+    wide_integers: bool = False,
 ) -> object:
     """Return the value of a JSON text; `wide_integers` lets 64 bits through, where nothing is decided by numbers.
 
@@ -52,16 +57,18 @@ def parse_json(
     _require_depth(value, max_depth)
     # Bounds that so short a text cannot break need no second look at every value.
     if len(text) > MAX_STRING or text.count(",") >= MAX_ITEMS or "\\u" in text or not text.isascii():
-        _require_bounds(value)
+        _require_bounds(value, max_string)
     return value
 
 
-def parse_object(raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = MAX_DEPTH) -> dict[str, object]:
+def parse_object(
+    raw: bytes | str, *, max_bytes: int = MAX_BODY, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING
+) -> dict[str, object]:
     """Return the members of a JSON text that is an object.
 
     Raises: NotJSON, DuplicateMember, TooDeep, TooLarge.
     """
-    value = parse_json(raw, max_bytes=max_bytes, max_depth=max_depth)
+    value = parse_json(raw, max_bytes=max_bytes, max_depth=max_depth, max_string=max_string)
     if not isinstance(value, dict):
         raise NotJSON("the JSON text is not an object")
     return value
@@ -162,12 +169,12 @@ def _wide_integer(digits: str) -> int:
     return int(digits)
 
 
-def _require_bounds(value: object) -> None:
+def _require_bounds(value: object, max_string: int) -> None:
     waiting: list[object] = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
-            _require_string(item)
+            _require_string(item, max_string)
         elif isinstance(item, dict):
             waiting.extend(item)
             waiting.extend(item.values())
@@ -177,9 +184,9 @@ def _require_bounds(value: object) -> None:
             waiting.extend(item)
 
 
-def _require_string(text: str) -> None:
-    if len(text) > MAX_STRING:
-        raise TooLarge(f"a string longer than {MAX_STRING} characters")
+def _require_string(text: str, max_string: int) -> None:
+    if len(text) > max_string:
+        raise TooLarge(f"a string longer than {max_string} characters")
     if not text.isascii():
         try:
             text.encode("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -9,6 +10,7 @@ from typing import Final, Literal, cast, get_args
 
 from did_agent.clock import numeric_date
 from did_agent.credential.capability import Capability, parse_granted_detail, to_granted_detail
+from did_agent.credential.token_status import TokenStatusReference, parse_reference
 from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_json
 from did_agent.encoding.timestamp import from_numeric_date
@@ -27,6 +29,8 @@ MAX_DETAILS: Final = 64  # entries of authorization_details
 MAX_CREDENTIALS: Final = 16  # credential ids a token may name
 MAX_REMEMBERED: Final = 512  # lists of details that are remembered as read: an agent's next token says the same
 MAX_GROUPS: Final = 256  # groups a token may name
+HOME: Final = "home"  # the organisation that runs a deployment; tokens of its principals name none
+ORGANISATION: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,8 @@ class AccessToken:
     confirmation: Confirmation | None = None  # the key its presenter must prove; None for a bearer
     groups: frozenset[str] = frozenset()  # of the user, as far as policy speaks of them (RFC 9068, 2.2.3.1)
     task: str | None = None  # id of what it was given for
+    organisation: str = HOME  # whom the principal belongs to (claim `org`)
+    status: TokenStatusReference | None = None  # where its issuer keeps what became of it
 
 
 def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str:
@@ -82,9 +88,9 @@ def encode_access_token(token: AccessToken, *, key: SigningKey, kid: str) -> str
         claims["cnf"] = token.confirmation.claim()
     if token.groups:
         claims["groups"] = sorted(token.groups)
-    if token.task is not None:
-        claims["task"] = token.task
-    return sign_jwt(claims, typ="at+jwt", key=key, kid=kid)
+    if token.organisation != HOME:
+        claims["org"] = token.organisation
+    return sign_jwt(claims | _ends_with(token), typ="at+jwt", key=key, kid=kid)
 
 
 def verify_access_token(
@@ -119,6 +125,20 @@ def verify_access_token(
         raise BadJOSE(f"authorization_details: {error.detail}") from error
 
 
+def _ends_with(token: AccessToken) -> dict[str, object]:
+    task: dict[str, object] = {} if token.task is None else {"task": token.task}
+    return task if token.status is None else {**task, "status": token.status.to_json()}
+
+
+def _organisation(value: object) -> str:
+    """Return whose the principal is; a name that cannot be one must not become that of somebody else."""
+    if value is None:
+        return HOME
+    if not isinstance(value, str) or not ORGANISATION.fullmatch(value) or value == HOME:
+        raise BadJOSE("org is not the name of an organisation")
+    return value
+
+
 def _read(verified: VerifiedJWT, audience: str, confirmation: Confirmation | None) -> AccessToken:
     claims = verified.claims
     profile = verified.text("sub_profile")
@@ -149,6 +169,8 @@ def _read(verified: VerifiedJWT, audience: str, confirmation: Confirmation | Non
         confirmation=confirmation,
         groups=_groups(claims.get("groups"), profile),
         task=_task(claims.get("task")),
+        organisation=_organisation(claims.get("org")),
+        status=parse_reference(claims),
     )
 
 

@@ -75,6 +75,13 @@ TOOL_RECEIPT: Final = JWTProfile(
         {"iss", "aud", "jti", "sub", "resource", "tool", "argument_digest", "result_digest", "decision", "request_id"}
     ),
 )
+# OpenID for Verifiable Credential Issuance 1.0, F.1: fresh by its nonce, so it needs no `exp`.
+KEY_PROOF: Final = JWTProfile(
+    name="key proof",
+    types=frozenset({"openid4vci-proof+jwt"}),
+    required=frozenset({"aud", "nonce"}),
+    max_bytes=8_192,
+)
 # Ours: an operator's approval of tools, read from a file; it counts until the next one.
 TOOL_PINS: Final = JWTProfile(
     name="tool pins",
@@ -102,4 +109,19 @@ CALLER_STATEMENT: Final = JWTProfile(
     required=frozenset({"iss", "aud", "exp", "sub", "client_id", "request_id"}),
     max_lifetime=60,
     max_bytes=65_536,
+)
+# Ours: an agent's key names the one that comes after it, to the agent's issuer.
+CONTINUITY: Final = JWTProfile(
+    name="continuity statement",
+    types=frozenset({"agent-continuity+jwt"}),
+    required=frozenset({"iss", "sub", "aud", "successor", "exp", "jti"}),
+    max_lifetime=300,
+)
+# Ours: whom an organisation believes, signed by its issuer for its guards and bridge; old ones say nothing any more.
+TRUST_LIST: Final = JWTProfile(
+    name="trust list",
+    types=frozenset({"trust-list+jwt"}),
+    required=frozenset({"iss", "exp", "ttl", "version", "own", "entries"}),
+    max_lifetime=300,
+    max_bytes=524_288,
 )

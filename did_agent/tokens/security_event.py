@@ -15,6 +15,8 @@ from did_agent.tokens.profiles import SECURITY_EVENT
 
 EventKind = Literal[
     "credential-revoked",
+    "credential-suspended",
+    "credential-resumed",
     "agent-suspended",
     "agent-resumed",
     "agent-retired",
@@ -24,6 +26,8 @@ EventKind = Literal[
 ]
 
 EVENT_PREFIX: Final = "https://w3id.org/did-agent/event/"
+SUSPENSIONS: Final[tuple[EventKind, ...]] = ("agent-suspended", "credential-suspended")
+RESUMPTIONS: Final[tuple[EventKind, ...]] = ("agent-resumed", "credential-resumed")
 MAX_REASON: Final = 256  # characters
 MAX_RISK: Final = 100
 

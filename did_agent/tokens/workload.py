@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,3 +55,20 @@ def verify_workload_token(
         claims=claims,
         confirmation=parse_confirmation(claims.get("cnf")),
     )
+
+
+def claim_of(claims: Mapping[str, object], name: str) -> object:
+    """Return a claim by its name, where `a.b` looks into objects; None where there is none."""
+    if name in claims:  # Kubernetes writes `kubernetes.io`, a name with a dot
+        return claims[name]
+    head, dot, rest = name.rpartition(".")
+    inner = claim_of(claims, head) if dot else None
+    return inner.get(rest) if isinstance(inner, Mapping) else None
+
+
+def fits(pattern: str, value: str) -> bool:
+    """Tell whether a value is what a rule says, whole.
+
+    A star stays inside one part of a name: `ns/*/sa/shop` cannot be stretched over further parts.
+    """
+    return re.fullmatch("[^/:]+".join(re.escape(part) for part in pattern.split("*")), value) is not None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from did_agent.adapters.keystore import load_key, load_or_create_key, write_private
+from did_agent.adapters.keystore import load_key, load_or_create_key, sync_folder, write_private
 from did_agent.encoding.digest import sha256
 from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_object
@@ -19,6 +19,7 @@ from did_agent.keys.ed25519 import SigningKey
 DEFAULT: Final = Path(".did-agent") / "wallet"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY: Final = "key.jwk"
+_NEXT: Final = "next-key.jwk"  # made, and not known to be the agent's yet
 
 
 class Wallet:
@@ -50,6 +51,33 @@ class Wallet:
         if not file.exists():
             raise NotFound(f"the wallet {self.path} has no key for {name}")
         return load_key(file)
+
+    def next_key(self, name: str) -> SigningKey:
+        """Return the key that is to come after an agent's key, made on first use; both are kept until `promote`.
+
+        Raises: NotFound, Misconfigured.
+        """
+        self.key(name)
+        return load_or_create_key(self._folder(name) / _NEXT)
+
+    def has_next_key(self, name: str) -> bool:
+        """Tell whether a change of keys was begun and not ended."""
+        return (self._folder(name) / _NEXT).exists()
+
+    def promote(self, name: str) -> SigningKey:
+        """Make the next key the agent's own, at once and for good, and return it.
+
+        Raises: NotFound when there is none, Misconfigured.
+        """
+        folder = self._folder(name)
+        try:
+            (folder / _NEXT).replace(folder / _KEY)
+            sync_folder(folder)
+        except FileNotFoundError as error:
+            raise NotFound(f"the wallet has no next key for {name}") from error
+        except OSError as error:
+            raise Misconfigured(f"cannot replace the key of {name}: {error.strerror}") from error
+        return self.key(name)
 
     def credentials(self, name: str) -> list[dict[str, Any]]:
         """Return the credentials an agent holds, oldest first.

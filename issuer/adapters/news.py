@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import httpx2
 
+from did_agent.adapters.failpoints import reach
 from did_agent.adapters.http import peer_client
 from did_agent.adapters.outbox import Delivery
 from did_agent.clock import Clock
@@ -19,7 +22,9 @@ from issuer.model import Notice
 from issuer.ports import Store
 
 RETRY: Final = 1.0  # s between attempts while the bridge is away
-_BATCH: Final = 100  # notices of one attempt
+_BATCH: Final = 400  # notices of one request, as many as the bridge takes
+_MAX_BYTES: Final = 240_000  # of one request; the bridge takes 256 KiB
+_PUNCTUATION: Final = 4  # bytes around a SET in a list
 _log: Final = logging.getLogger("did_agent.news")
 
 
@@ -38,8 +43,11 @@ class BridgeNews:
     async def push(self) -> bool:
         """Try to deliver all that waits, now; True when nothing is left."""
         try:
-            async with self._lock, peer_client() as http:
-                return await self._drain(http)
+            async with self._lock:
+                if not await self._waiting():  # as most of the time: no client is made for nothing
+                    return True
+                async with peer_client() as http:
+                    return await self._drain(http)
         except (Unavailable, httpx2.HTTPError) as error:
             _log.warning("the bridge is away: %s", type(error).__name__)
             return False
@@ -52,20 +60,34 @@ class BridgeNews:
 
     async def _drain(self, http: httpx2.AsyncClient) -> bool:
         while True:
-            async with self._store.work() as work:
-                waiting = await work.notices(_BATCH)
+            waiting = await self._waiting()
             if not waiting:
                 return True
-            for notice in waiting:
-                response = await http.post(
-                    f"{self._bridge_url}/revocations",
-                    content=self._signed(notice),
-                    headers={"Content-Type": "application/secevent+jwt", "Accept": "application/json"},
-                )
-                if response.status_code != httpx2.codes.ACCEPTED:
-                    raise Unavailable(f"the bridge answered {response.status_code}")
-                async with self._store.work() as work:
-                    await work.remove_notice(notice.id)
+            reach("news.sending")
+            told = await self._tell(http, waiting)
+            reach("news.sent")
+            async with self._store.work() as work:
+                await work.remove_notices([notice.id for notice in told])
+
+    async def _waiting(self) -> Sequence[Notice]:
+        async with self._store.work() as work:
+            return await work.notices(_BATCH)
+
+    async def _tell(self, http: httpx2.AsyncClient, waiting: Sequence[Notice]) -> Sequence[Notice]:
+        """Send what waits, as much as one request takes; return what of it the bridge has now."""
+        if len(waiting) == 1:
+            content, kind, path = self._signed(waiting[0]), "application/secevent+jwt", "/revocations"
+        else:
+            signed = fitting([self._signed(notice) for notice in waiting])
+            more = len(signed) < len(waiting) or len(waiting) == _BATCH
+            waiting = waiting[: len(signed)]
+            content, kind = json.dumps({"sets": signed, "more": more}), "application/json"
+            path = "/revocations/batch"
+        headers = {"Content-Type": kind, "Accept": "application/json"}
+        response = await http.post(self._bridge_url + path, content=content, headers=headers)
+        if response.status_code != httpx2.codes.ACCEPTED:
+            raise Unavailable(f"the bridge answered {response.status_code}")
+        return waiting
 
     def _signed(self, notice: Notice) -> str:
         did = did_key(self._key.public)
@@ -79,3 +101,12 @@ class BridgeNews:
             audience=self._bridge_url,
         )
         return sign_event(event, key=self._key, kid=verification_method(did))
+
+
+def fitting(signed: Sequence[str]) -> Sequence[str]:
+    """Return as many of the first as fit one request, at least one."""
+    size, count = 0, 0
+    while count < len(signed) and (count == 0 or size + len(signed[count]) + _PUNCTUATION <= _MAX_BYTES):
+        size += len(signed[count]) + _PUNCTUATION
+        count += 1
+    return signed[:count]

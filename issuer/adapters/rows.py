@@ -10,3 +10,4 @@ class Rows:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._do = connection
+        self.flipped: set[int] = set()  # status lists this transaction changes

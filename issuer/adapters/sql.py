@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -12,10 +13,25 @@ from did_agent.adapters import outbox as outboxes
 from did_agent.adapters.sql import spend, transaction
 from did_agent.audit.event import AuditEvent
 from issuer.adapters.sql_agents import AgentRows
+from issuer.adapters.sql_attestation import AttestationRows
+from issuer.adapters.sql_delegations import DelegationRows
+from issuer.adapters.sql_enrolment import EnrolmentRows
 from issuer.adapters.sql_grants import GrantRows
+from issuer.adapters.sql_impact import ImpactRows
+from issuer.adapters.sql_import import ImportRows
+from issuer.adapters.sql_keys import KeyRows
 from issuer.adapters.sql_notices import NoticeRows
-from issuer.adapters.sql_status import StatusRows
+from issuer.adapters.sql_offers import OfferRows
+from issuer.adapters.sql_organisations import OrganisationRows
+from issuer.adapters.sql_registry import RegistryRows
+from issuer.adapters.sql_requests import RequestRows
+from issuer.adapters.sql_roles import RoleRows
+from issuer.adapters.sql_switches import SwitchRows
+from issuer.adapters.sql_templates import TemplateRows
+from issuer.adapters.sql_trust import TrustRows
+from issuer.adapters.sql_webhooks import WebhookRows
 from issuer.adapters.tables import metadata, outbox, single_use
+from issuer.webhooks import announcement_of
 
 __all__ = ["SQLStore", "SQLWork", "metadata", "outbox"]
 
@@ -25,15 +41,41 @@ class SQLStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._flipped: Counter[int] = Counter()
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator[SQLWork]:
         """Open one.  Raises: StoreUnavailable."""
         async with transaction(self._engine) as connection:
-            yield SQLWork(connection)
+            work = SQLWork(connection)
+            yield work
+        self._flipped.update(work.flipped)
+
+    def flipped(self, list_number: int) -> int:
+        """Return how often this process changed a status list."""
+        return self._flipped[list_number]
 
 
-class SQLWork(AgentRows, GrantRows, StatusRows, NoticeRows):
+class SQLWork(
+    AgentRows,
+    RegistryRows,
+    ImportRows,
+    TemplateRows,
+    SwitchRows,
+    ImpactRows,
+    KeyRows,
+    EnrolmentRows,
+    AttestationRows,
+    GrantRows,
+    RoleRows,
+    RequestRows,
+    WebhookRows,
+    DelegationRows,
+    NoticeRows,
+    OfferRows,
+    OrganisationRows,
+    TrustRows,
+):
     """One transaction; implements `issuer.ports.Work`."""
 
     async def spend(self, purpose: str, key: str, *, expires: datetime) -> bool:
@@ -42,4 +84,9 @@ class SQLWork(AgentRows, GrantRows, StatusRows, NoticeRows):
 
     async def record(self, event: AuditEvent) -> None:
         """Queue an audit event for the ledger."""
-        await outboxes.record(self._do, outbox, event)
+        await self.record_all([event])
+
+    async def record_all(self, events: Sequence[AuditEvent]) -> None:
+        """Queue audit events for the ledger, and what receivers of webhooks hear of them."""
+        await outboxes.record_all(self._do, outbox, events)
+        await self.announce([told for event in events if (told := announcement_of(event)) is not None])

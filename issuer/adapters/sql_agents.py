@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,11 +13,18 @@ from did_agent.adapters.sql import insert_if_absent
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import StateConflict
+from issuer.adapters.agent_records import (
+    pass_switches,
+    require_running,
+    state_change,
+    write_history,
+    write_labels,
+)
 from issuer.adapters.rows import Rows
 from issuer.adapters.tables import agents, metadata
 from issuer.model import Agent, Enrolment
 
-_enrolments: Final = Table(
+enrolments: Final = Table(
     "issuer_enrolments",
     metadata,
     Column("agent_id", String(64), primary_key=True),
@@ -30,16 +36,13 @@ _enrolments: Final = Table(
 class AgentRows(Rows):
     """Implements `issuer.ports.agents.AgentWork`."""
 
-    async def add_agent(self, agent: Agent, enrolment: Enrolment, *, skeleton: str) -> None:
+    async def add_agent(self, agent: Agent, enrolment: Enrolment, *, skeleton: str, by: str = "") -> None:
         """Add a pending agent.  Raises: StateConflict when its organisation has a name like it."""
         if not await insert_if_absent(self._do, agents, agent_row(agent, skeleton=skeleton)):
             raise StateConflict(f"an agent with a name like {agent.name} exists")
-        invitation = {
-            "agent_id": enrolment.agent_id,
-            "challenge_digest": enrolment.challenge_digest,
-            "expires": numeric_date(enrolment.expires),
-        }
-        await self._do.execute(insert(_enrolments).values(invitation))
+        await self._do.execute(insert(enrolments).values(enrolment_row(enrolment)))
+        await write_labels(self._do, [agent], fresh=True)
+        await write_history(self._do, [state_change(agent, None, by=by, reason="registered", at=agent.created)])
 
     async def agent(self, identifier: str, *, organisation: str | None, hold: bool = True) -> Agent | None:
         """Return the agent with this `agent_id` or DID, held until the transaction ends unless it is only looked at."""
@@ -47,21 +50,19 @@ class AgentRows(Rows):
         query = select(agents).where(column == identifier)
         if organisation is not None:
             query = query.where(agents.c.organisation == organisation)
-        found = (await self._do.execute(query.with_for_update() if hold else query)).one_or_none()
+        if hold:
+            await pass_switches(self._do)
+            query = query.with_for_update()
+        found = (await self._do.execute(query)).one_or_none()
         return None if found is None else agent_of(found)
 
-    async def agents(
-        self, *, organisation: str, name: str | None, state: str | None, owner: str | None, after: str, limit: int
-    ) -> Sequence[Agent]:
-        """Return agents in the order of their ids."""
-        query = select(agents).where(agents.c.organisation == organisation, agents.c.agent_id > after)
-        for column, value in ((agents.c.name, name), (agents.c.state, state), (agents.c.owner, owner)):
-            if value is not None:
-                query = query.where(column == value)
-        return [agent_of(row) for row in (await self._do.execute(query.order_by(agents.c.agent_id).limit(limit))).all()]
+    async def change_agent(self, agent: Agent, *, by: str = "", reason: str = "") -> None:
+        """Store state, DID and time of change, and the change of state in the history.
 
-    async def change_agent(self, agent: Agent) -> None:
-        """Store state, DID and time of change.  Raises: StateConflict when the DID belongs to another agent."""
+        Raises: StateConflict when the DID belongs to another agent, the lifecycle has no such change, or a kill switch
+        keeps the agent from being active.
+        """
+        await self._enter(agent, by=by, reason=reason)
         values = {"state": agent.state, "did": agent.did, "changed": numeric_date(agent.changed)}
         key = (agents.c.organisation == agent.organisation) & (agents.c.agent_id == agent.agent_id)
         try:
@@ -69,16 +70,42 @@ class AgentRows(Rows):
         except IntegrityError as error:
             raise StateConflict("this key belongs to another agent") from error
 
+    async def _enter(self, agent: Agent, *, by: str, reason: str) -> None:
+        """Keep the change of state, if it is one that may be."""
+        await pass_switches(self._do)
+        key = (agents.c.organisation == agent.organisation) & (agents.c.agent_id == agent.agent_id)
+        before = (await self._do.execute(select(agents.c.state).where(key).with_for_update())).scalar_one_or_none()
+        if before in (None, agent.state):
+            return
+        happening = state_change(agent, before, by=by, reason=reason, at=agent.changed)
+        if agent.state == "active":
+            await require_running(self._do, agent)
+        await write_history(self._do, [happening])
+
+    async def renew_enrolment(self, enrolment: Enrolment) -> None:
+        """Invite an agent anew; an invitation it has is void."""
+        await self._do.execute(delete(enrolments).where(enrolments.c.agent_id == enrolment.agent_id))
+        await self._do.execute(insert(enrolments).values(enrolment_row(enrolment)))
+
     async def spend_enrolment(self, agent_id: str, challenge_digest: str, now: datetime) -> bool:
         """Spend the invitation; False when it is unknown, spent or over."""
         spent = await self._do.execute(
-            delete(_enrolments).where(
-                _enrolments.c.agent_id == agent_id,
-                _enrolments.c.challenge_digest == challenge_digest,
-                _enrolments.c.expires > numeric_date(now),
+            delete(enrolments).where(
+                enrolments.c.agent_id == agent_id,
+                enrolments.c.challenge_digest == challenge_digest,
+                enrolments.c.expires > numeric_date(now),
             )
         )
         return bool(spent.rowcount == 1)
+
+
+def enrolment_row(enrolment: Enrolment) -> dict[str, Any]:
+    """Return the row of an invitation."""
+    return {
+        "agent_id": enrolment.agent_id,
+        "challenge_digest": enrolment.challenge_digest,
+        "expires": numeric_date(enrolment.expires),
+    }
 
 
 def agent_row(agent: Agent, *, skeleton: str) -> dict[str, Any]:

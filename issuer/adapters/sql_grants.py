@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import BigInteger, Column, String, Table, Text, insert, or_, select, update
 
-from did_agent.adapters.sql import insert_if_absent
+from did_agent.adapters.sql import Prepared, insert_if_absent
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
+from did_agent.errors import StateConflict
 from issuer.adapters.rows import Rows
-from issuer.adapters.tables import grants
-from issuer.model import Grant, GrantState
+from issuer.adapters.sql_agents import agent_of
+from issuer.adapters.tables import agents, delegations, grants, metadata
+from issuer.model import Agent, Grant, GrantState, Source
+from issuer.model.grants import Retry
+
+CHUNK: Final = 1_000  # ids of one statement
+_retries: Final = Table(
+    "issuer_retries",
+    metadata,
+    Column("organisation", String(64), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("credentials", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+)
+_ADD: Final = Prepared(insert(grants))
 
 
 class GrantRows(Rows):
-    """Implements `issuer.ports.grants.GrantWork`."""
+    """Implements `issuer.ports.grants.GrantWork`, but for `granted_from`."""
 
     async def add_grant(self, grant: Grant) -> bool:
         """Add a credential; False when its status index is taken."""
         return await insert_if_absent(self._do, grants, grant_row(grant))
+
+    async def add_grants(self, made: Sequence[Grant]) -> None:
+        """Add many; all or none."""
+        if made:
+            await _ADD.run_each(self._do, [grant_row(grant) for grant in made])
 
     async def grant(self, identifier: str, *, organisation: str | None) -> Grant | None:
         """Return one credential."""
@@ -31,6 +51,14 @@ class GrantRows(Rows):
             query = query.where(grants.c.organisation == organisation)
         found = (await self._do.execute(query)).one_or_none()
         return None if found is None else grant_of(found)
+
+    async def grants_by_id(self, identifiers: Sequence[str], *, organisation: str) -> Sequence[Grant]:
+        """Return credentials in the order they are asked for."""
+        found: dict[str, Grant] = {}
+        for part in _parts(identifiers):
+            query = select(grants).where(grants.c.organisation == organisation, grants.c.id.in_(part))
+            found |= {row.id: grant_of(row) for row in (await self._do.execute(query)).all()}
+        return [found[one] for one in identifiers if one in found]
 
     async def grants(
         self, *, organisation: str, agent_id: str | None, state: GrantState | None, now: datetime, limit: int
@@ -43,18 +71,101 @@ class GrantRows(Rows):
         if state is not None:
             # Chosen before the limit cuts: ended credentials must not crowd out those in force.
             over, revoked = grants.c.valid_until <= numeric_date(now), grants.c.revoked.is_not(None)
-            query = query.where({"revoked": revoked, "expired": ~revoked & over, "active": ~revoked & ~over}[state])
+            suspended = grants.c.suspended.is_not(None)
+            fits = {
+                "revoked": revoked,
+                "expired": ~revoked & over,
+                "suspended": ~revoked & ~over & suspended,
+                "active": ~revoked & ~over & ~suspended,
+            }
+            query = query.where(fits[state])
         return [grant_of(row) for row in (await self._do.execute(query)).all()]
+
+    async def agents_by_name(self, identifiers: Sequence[str], *, organisation: str) -> dict[str, Agent]:
+        """Return agents by what they were asked for, held until the transaction ends."""
+        found: dict[str, Agent] = {}
+        for part in _parts(sorted(set(identifiers))):
+            named = or_(agents.c.agent_id.in_(part), agents.c.did.in_(part))
+            query = select(agents).where(agents.c.organisation == organisation, named)
+            # In one order, so that two requests for the same agents do not wait for each other in a circle.
+            rows = (await self._do.execute(query.order_by(agents.c.agent_id).with_for_update())).all()
+            for agent in map(agent_of, rows):
+                found |= {agent.agent_id: agent} | ({agent.did: agent} if agent.did else {})
+        return found
+
+    async def lineage(self, identifier: str, *, organisation: str) -> Sequence[str]:
+        """Return a credential and all that it was renewed to, as ids."""
+        ours = grants.c.organisation == organisation
+        line = select(grants.c.id, grants.c.renewed_to).where(ours, grants.c.id == identifier)
+        line = line.cte("lineage", recursive=True)  # type: ignore[assignment]  # the same rows under a name
+        line = line.union(  # type: ignore[assignment]
+            select(grants.c.id, grants.c.renewed_to).where(ours, grants.c.id == line.c.renewed_to)  # type: ignore[attr-defined]
+        )
+        return list((await self._do.execute(select(line.c.id))).scalars())  # type: ignore[attr-defined]
+
+    async def handed_on(self, identifiers: Sequence[str]) -> Sequence[str]:
+        """Return those of which agents registered delegations."""
+        found: list[str] = []
+        for part in _parts(identifiers):
+            query = select(delegations.c.parent_id).where(delegations.c.parent_id.in_(part)).distinct()
+            found += (await self._do.execute(query)).scalars()
+        return found
 
     async def revoke_grant(self, identifier: str, now: datetime) -> bool:
         """Mark a credential revoked; False when it was already."""
-        condition = (grants.c.id == identifier) & grants.c.revoked.is_(None)
-        done = await self._do.execute(update(grants).where(condition).values(revoked=numeric_date(now)))
-        return bool(done.rowcount == 1)
+        return bool(await self.revoke_grants([identifier], now))
+
+    async def revoke_grants(self, identifiers: Sequence[str], now: datetime) -> Sequence[str]:
+        """Mark many revoked and return those that were not."""
+        return await self._mark(identifiers, grants.c.revoked.is_(None), revoked=numeric_date(now))
+
+    async def suspend_grants(self, identifiers: Sequence[str], now: datetime) -> Sequence[str]:
+        """Mark credentials suspended and return those that were neither that nor over."""
+        live = grants.c.revoked.is_(None) & (grants.c.valid_until > numeric_date(now))
+        return await self._mark(identifiers, live & grants.c.suspended.is_(None), suspended=numeric_date(now))
+
+    async def resume_grants(self, identifiers: Sequence[str], now: datetime) -> Sequence[str]:
+        """Take suspensions back and return whose."""
+        live = grants.c.revoked.is_(None) & (grants.c.valid_until > numeric_date(now))
+        return await self._mark(identifiers, live & grants.c.suspended.is_not(None), suspended=None)
+
+    async def mark_renewed(self, identifier: str, successor: str) -> bool:
+        """Say what a credential was renewed to; False when it was renewed before."""
+        return bool(await self._mark([identifier], grants.c.renewed_to.is_(None), renewed_to=successor))
+
+    async def remember(self, retry: Retry, credentials: Sequence[str], *, organisation: str, expires: datetime) -> bool:
+        """Keep what came of a request; False when there was one under the same key."""
+        row = {
+            "organisation": organisation,
+            "key": retry.key,
+            "digest": retry.digest,
+            "credentials": json.dumps(list(credentials)),
+            "expires": numeric_date(expires),
+        }
+        return await insert_if_absent(self._do, _retries, row)
+
+    async def remembered(self, retry: Retry, *, organisation: str) -> Sequence[str] | None:
+        """Return what came of an earlier request under the key."""
+        query = select(_retries).where(_retries.c.organisation == organisation, _retries.c.key == retry.key)
+        found = (await self._do.execute(query)).one_or_none()
+        if found is None:
+            return None
+        if found.digest != retry.digest:
+            raise StateConflict("this Idempotency-Key was used for another request")
+        known: list[str] = json.loads(found.credentials)
+        return known
+
+    async def _mark(self, identifiers: Sequence[str], condition: Any, **values: object) -> list[str]:
+        changed: list[str] = []
+        for part in _parts(identifiers):
+            marked = update(grants).where(grants.c.id.in_(part), condition).values(**values).returning(grants.c.id)
+            changed += (await self._do.execute(marked)).scalars()
+        return changed
 
 
 def grant_row(grant: Grant) -> dict[str, Any]:
     """Return the row of a credential."""
+    source = grant.source
     return {
         "organisation": grant.organisation,
         "id": grant.id,
@@ -65,6 +176,11 @@ def grant_row(grant: Grant) -> dict[str, Any]:
         "valid_until": numeric_date(grant.valid_until),
         "list_number": grant.list_number,
         "list_index": grant.list_index,
+        "template": source.template,
+        "template_version": source.version,
+        "role": source.role,
+        "request_id": source.request_id,
+        "renewable_until": None if source.renewable_until is None else numeric_date(source.renewable_until),
     }
 
 
@@ -80,5 +196,22 @@ def grant_of(row: Any) -> Grant:
         valid_until=from_numeric_date(row.valid_until),
         list_number=row.list_number,
         list_index=row.list_index,
-        revoked=None if row.revoked is None else from_numeric_date(row.revoked),
+        revoked=_moment(row.revoked),
+        suspended=_moment(row.suspended),
+        renewed_to=row.renewed_to,
+        source=Source(
+            template=row.template,
+            version=row.template_version,
+            role=row.role,
+            request_id=row.request_id,
+            renewable_until=_moment(row.renewable_until),
+        ),
     )
+
+
+def _moment(value: int | None) -> datetime | None:
+    return None if value is None else from_numeric_date(value)
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[begin : begin + CHUNK] for begin in range(0, len(values), CHUNK))

@@ -18,14 +18,16 @@ class NoticeRows(Rows):
 
     async def add_notice(self, notice: Notice) -> None:
         """Queue what the bridge must hear."""
-        row = {
-            "id": notice.id,
-            "kind": notice.kind,
-            "subject": notice.subject,
-            "reason": notice.reason,
-            "at": numeric_date(notice.at),
-        }
-        await self._do.execute(insert(notices).values(row))
+        await self.add_notices([notice])
+
+    async def add_notices(self, waiting: Sequence[Notice]) -> None:
+        """Queue many."""
+        rows = [
+            {"id": one.id, "kind": one.kind, "subject": one.subject, "reason": one.reason, "at": numeric_date(one.at)}
+            for one in waiting
+        ]
+        if rows:
+            await self._do.execute(insert(notices), rows)
 
     async def notices(self, limit: int) -> Sequence[Notice]:
         """Return what the bridge has not confirmed, oldest first."""
@@ -35,6 +37,6 @@ class NoticeRows(Rows):
             for row in (await self._do.execute(query)).all()
         ]
 
-    async def remove_notice(self, identifier: str) -> None:
+    async def remove_notices(self, identifiers: Sequence[str]) -> None:
         """Forget what the bridge has confirmed."""
-        await self._do.execute(delete(notices).where(notices.c.id == identifier))
+        await self._do.execute(delete(notices).where(notices.c.id.in_(identifiers)))

@@ -1,19 +1,19 @@
-"""Agents: register, list, show, and change their state."""
+"""Agents: register, show, and change their state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, get_args
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from did_agent.adapters.web_input import read_json
-from issuer.access import OWNERS, READERS, SERVICE, own_alone
-from issuer.api.routes import Handler, Route, asked
+from issuer.access import AGENT, OWNERS, READERS, SERVICE
+from issuer.api.routes import Handler, Route
 from issuer.api.schemas import CreateAgent, Reason, agent_out
 from issuer.enrolment import INVITATION_LIFE
-from issuer.model import Change, NewAgent, Operator, State
+from issuer.model import Change, NewAgent, Operator
 from issuer.service.agents import Agents
 
 _CHANGES: Final[tuple[Change, ...]] = ("suspend", "resume", "retire")
@@ -31,28 +31,21 @@ def routes(service: Agents) -> Sequence[Route]:
             description=body.description,
             metadata=body.metadata,
             redirect_uris=tuple(body.redirect_uris),
+            tags=tuple(body.tags),
+            groups=tuple(body.groups),
         )
         agent, challenge = await service.create(new, by=by)
         seconds = int(INVITATION_LIFE.total_seconds())
         enrolment = {"challenge": challenge, "domain": service.office.url, "expires_in": seconds}
         return JSONResponse({**agent_out(agent), "enrolment": enrolment}, status_code=201)
 
-    async def listed(request: Request, by: Operator) -> Response:
-        query, limit = asked(request, "name", "state", "after", states=get_args(State))
-        async with service.office.store.work() as work:
-            found = await work.agents(
-                organisation=by.organisation,
-                name=query.get("name"),
-                state=query.get("state"),
-                owner=own_alone(by) if "service" not in by.roles else None,
-                after=query.get("after") or "",
-                limit=limit,
-            )
-        following = found[-1].agent_id if len(found) == limit else None
-        return JSONResponse({"agents": [agent_out(agent) for agent in found], "next": following})
-
     async def show(request: Request, by: Operator) -> Response:
         return JSONResponse(agent_out(await service.show(request.path_params["identifier"], by=by)))
+
+    async def own(_request: Request, by: Operator) -> Response:
+        agent, identity, grants = await service.self(by=by)
+        credentials = [grant.document for grant in grants]
+        return JSONResponse({**agent_out(agent), "identity_credential": identity, "credentials": credentials})
 
     async def standing(request: Request, _by: Operator) -> Response:
         agent, grants = await service.standing(request.path_params["identifier"])
@@ -69,8 +62,8 @@ def routes(service: Agents) -> Sequence[Route]:
 
     one = "/agents/{identifier}"
     return (
+        Route(method="GET", path="/self", action="agent.self", access=AGENT, handler=own),
         Route(method="POST", path="/agents", action="agent.create", access=OWNERS, handler=create),
-        Route(method="GET", path="/agents", action="agent.list", access=READERS | SERVICE, handler=listed),
         Route(method="GET", path=one, action="agent.show", access=READERS | SERVICE, handler=show),
         *(
             Route(

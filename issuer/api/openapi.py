@@ -19,11 +19,20 @@ from did_agent.adapters.openapi import (
     record,
 )
 from did_agent.credential.published_schema import published_schemas
-from issuer.api.schemas import CreateAgent, Enrol, IssueCredential, Reason
+from issuer.api import openapi_offers, openapi_trust
+from issuer.api.keys import key_operations
+from issuer.api.openapi_delegations import DELEGATIONS
+from issuer.api.openapi_enrolment import enrolment_operations
+from issuer.api.openapi_grants import GRANTS
+from issuer.api.openapi_registry import registry_operations
+from issuer.api.organisations import ORGANISATIONS
+from issuer.api.schemas import CreateAgent, IssueCredential, Reason
 from issuer.model import Custody, GrantState, State
 
 SECURITY: Final[dict[str, Schema]] = {
     "operator": {"type": "http", "scheme": "bearer", "description": "An access token with `issuer:admin`."},
+    "agent": {"type": "http", "scheme": "bearer", "description": "A fresh `vp+jwt` by the agent's key, used once."},
+    "wallet": openapi_offers.WALLET,
     "reader": {"type": "http", "scheme": "bearer", "description": "An access token with `registry:read`."},
 }
 _OPERATOR: Final = ("operator",)
@@ -55,10 +64,14 @@ _GRANT: Final = record(
     state=one_of(*get_args(GrantState)),
     issued=TEXT,
     valid_until=TEXT,
+    template=MAYBE,
+    role=MAYBE,
+    request=MAYBE,
+    renewed_to=MAYBE,
+    renewable_until=MAYBE,
     credential=ANY,
 )
 _INVITED: Final = record(**_AGENT_MEMBERS, enrolment=record(challenge=TEXT, domain=TEXT, expires_in=WHOLE))
-_ENROLLED: Final = record(**_AGENT_MEMBERS, identity_credential=ANY)
 _PURPOSE: Final = one_of("revocation", "suspension")
 _NUMBER: Final[Schema] = {"type": "string", "pattern": "^[1-9][0-9]{0,5}$"}
 _SCHEMA: Final = one_of(*sorted(url.rsplit("/", 2)[1] for url in published_schemas()))
@@ -89,16 +102,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         body=CreateAgent,
         auth=_OPERATOR,
     ),
-    "GET /agents": Operation(
-        summary="List agents",
-        answers={200: Answer("A page of them.", record(agents=listed(_AGENT), next=MAYBE))},
-        query={"name": TEXT, "state": one_of(*get_args(State)), "after": TEXT, "limit": _LIMIT},
-        auth=_BOTH,
-    ),
     "GET /agents/{identifier}": _get("Show an agent", _AGENT, *_BOTH),
-    "POST /agents/{identifier}/enrolment": Operation(
-        summary="Answer an invitation", answers={201: Answer("Enrolled.", _ENROLLED)}, body=Enrol
-    ),
     "POST /agents/{identifier}/credentials": Operation(
         summary="Issue a credential",
         answers={201: Answer("Issued.", record(credential=ANY))},
@@ -133,11 +137,19 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET /status-lists/{purpose}/{number}": _cached(
         "A status list", media="application/vc", purpose=_PURPOSE, number=_NUMBER
     ),
+    **DELEGATIONS,
+    **ORGANISATIONS,
+    **GRANTS,
+    **key_operations(_AGENT_MEMBERS),
+    **enrolment_operations(_AGENT_MEMBERS),
+    **registry_operations(_AGENT, _INVITED),
     "GET /contexts/capability/v1": _cached("The JSON-LD context", media="application/ld+json"),
     "GET /schemas/{name}/v1": _get("A JSON schema", ANY, media="application/schema+json", name=_SCHEMA),
     "GET /.well-known/did-agent-issuer": _get("Who this is", record(did=TEXT, url=TEXT)),
     "GET /livez": Operation(summary="Is it alive?", answers=_OK),
     "GET /readyz": Operation(summary="Is it ready?", answers=_OK),
+    **openapi_offers.OPERATIONS,
+    **openapi_trust.OPERATIONS,
     "POST /vc-api/credentials/issue": Operation(
         summary="Issue for interop (VCALM 0.9, 3.2.1)",
         answers={201: Answer("Issued.", _SECURED)},

@@ -10,16 +10,21 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import compile_path
+from starlette.types import Message, Receive
 
 from did_agent.adapters.web_input import Parameters, bearer, plain_app, read_query, request_id
+from did_agent.clock import format_timestamp
 from did_agent.encoding.digest import digest_uri
 from did_agent.errors import BadJOSE, DidAgentError, InvalidParameter, NotFound, Unavailable
 from did_agent.presentation.form import TYP
 from did_agent.proof.jose import MAX_TOKEN, parse_compact
 from issuer.access import KNOWN, PUBLIC, Access, require_access, roles_of
 from issuer.model import Operator
+from issuer.model.organisations import Control, Proposal
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
+from issuer.service.organisations import Organisations
 from verifier.http import bearer_alone
 from verifier.model import Admission
 from verifier.service import Verifier
@@ -29,6 +34,7 @@ MAX_TARGET: Final = 256  # characters of a path that a refusal records; an ident
 COUNTING: Final = re.compile("[1-9][0-9]{0,5}")
 
 Handler = Callable[[Request, Operator], Awaitable[Response]]
+Replay = Callable[[Request, Proposal, Operator], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,8 @@ class Route:
     action: str
     access: Access
     handler: Handler
+    control: Control | None = None  # what it takes two people for, where the organisation says so
+    controlled_when: Callable[[bytes], bool] | None = None  # for which bodies; None: for all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,7 @@ class Callers:
 
     verifier: Verifier
     agents: AgentCallers
+    organisations: Organisations
 
     async def identify(self, request: Request) -> Operator:
         """Return who asks.
@@ -57,7 +66,8 @@ class Callers:
         credential = bearer(request)
         if _is_presentation(credential):
             return await self.agents.agent(credential, request_id=request_id(request))
-        return _operator(await self.verifier.admit(bearer_alone(credential)), request)
+        by = _operator(await self.verifier.admit(bearer_alone(credential)), request)
+        return await self.organisations.require_known(by)
 
 
 def issuer_api(routes: Sequence[Route], callers: Callers, office: Office) -> FastAPI:
@@ -70,6 +80,7 @@ def issuer_api(routes: Sequence[Route], callers: Callers, office: Office) -> Fas
         if not route.access or not route.access <= KNOWN:
             raise ValueError(f"{route.method} {route.path} declares no policy")
         app.add_api_route(route.path, _guarded(route, callers, office), methods=[route.method])
+    app.state.replay = _replaying(routes)
     return app
 
 
@@ -80,6 +91,8 @@ def _guarded(route: Route, callers: Callers, office: Office) -> Callable[[Reques
             if route.access != PUBLIC:
                 by = await callers.identify(request)  # before its role is judged: a refusal names whom it refused
                 require_access(by, route.access)
+            if await _is_controlled(route, callers.organisations, request, by):
+                return await _propose(route, callers.organisations, request, by)
             return await route.handler(request, by)
         except DidAgentError as error:
             if route.method != "GET" or not isinstance(error, NotFound):
@@ -87,6 +100,49 @@ def _guarded(route: Route, callers: Callers, office: Office) -> Callable[[Reques
             raise
 
     return endpoint
+
+
+async def _is_controlled(route: Route, organisations: Organisations, request: Request, by: Operator) -> bool:
+    if not await organisations.controlled(route.control, by):
+        return False
+    return route.controlled_when is None or route.controlled_when(await request.body())
+
+
+async def _propose(route: Route, organisations: Organisations, request: Request, by: Operator) -> Response:
+    if route.control is None or request.scope.get("query_string"):
+        raise InvalidParameter("what takes two people is asked for without a query")
+    body = (await request.body()).decode("utf-8", errors="replace")
+    made = await organisations.propose(route.control, route.action, route.method, request.url.path, body, by=by)
+    return JSONResponse({"proposal": made.id, "expires": format_timestamp(made.expires)}, status_code=202)
+
+
+def _replaying(routes: Sequence[Route]) -> Replay:
+    """Return what does a proposed request, as it was sent, as if the second admin had sent it."""
+    places = [(route, compile_path(route.path)[0]) for route in routes if route.control is not None]
+
+    async def replay(request: Request, proposal: Proposal, by: Operator) -> Response:
+        for route, pattern in places:
+            found = pattern.match(proposal.path) if route.method == proposal.method else None
+            if found is not None:
+                again = {
+                    **request.scope,
+                    "method": proposal.method,
+                    "path": proposal.path,
+                    "path_params": found.groupdict(),
+                    "query_string": b"",
+                    "headers": [(b"content-type", b"application/json")],
+                }
+                return await route.handler(Request(again, _once(proposal.body.encode())), by)
+        raise NotFound("what was proposed is not offered any more")
+
+    return replay
+
+
+def _once(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 async def _record(office: Office, error: DidAgentError, route: Route, request: Request, by: Operator) -> None:
@@ -106,6 +162,7 @@ def _is_presentation(credential: str) -> bool:
 def _operator(admission: Admission, request: Request) -> Operator:
     caller = admission.caller
     return Operator(
+        organisation=admission.organisation,
         roles=roles_of(caller.scopes),
         principal=caller.principal.id,
         kind=caller.principal.kind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
@@ -25,6 +26,8 @@ class CreateAgent(_Closed):
     description: Text = ""
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] = {}
     redirect_uris: Annotated[list[Text], Field(max_length=8)] = []
+    tags: Annotated[list[Text], Field(max_length=16)] = []
+    groups: Annotated[list[Text], Field(max_length=16)] = []
 
 
 class Enrol(_Closed):
@@ -40,11 +43,13 @@ class Reason(_Closed):
 
 
 class IssueCredential(_Closed):
-    """Which capabilities an agent gets; each is read by the credential core."""
+    """Which capabilities an agent gets, each read by the credential core, or what a template says."""
 
-    capabilities: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=16)]
-    valid_seconds: StrictInt = 86_400
-    max_depth: StrictInt = 1
+    capabilities: Annotated[list[dict[str, Any]], Field(max_length=16)] = []
+    template: Annotated[StrictStr, Field(max_length=64)] | None = None
+    valid_seconds: StrictInt | None = None
+    max_depth: StrictInt | None = None
+    renewable_seconds: StrictInt = 0
     on_behalf_of: Text | None = None
     cryptosuite: Literal["eddsa-jcs-2022", "eddsa-rdfc-2022"] = "eddsa-jcs-2022"
 
@@ -80,5 +85,14 @@ def grant_out(grant: Grant, state: str) -> dict[str, object]:
         "state": state,
         "issued": format_timestamp(grant.issued),
         "valid_until": format_timestamp(grant.valid_until),
+        "template": grant.source.template,
+        "role": grant.source.role,
+        "request": grant.source.request_id,
+        "renewed_to": grant.renewed_to,
+        "renewable_until": _stamp(grant.source.renewable_until),
         "credential": grant.document,
     }
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return None if moment is None else format_timestamp(moment)

@@ -11,8 +11,8 @@ from did_agent.errors import StateConflict
 from did_agent.tokens.security_event import EventKind
 
 State = Literal["pending", "active", "suspended", "retired"]
-GrantState = Literal["active", "revoked", "expired"]
-Change = Literal["enrol", "suspend", "resume", "retire"]
+GrantState = Literal["active", "suspended", "revoked", "expired"]
+Change = Literal["enrol", "suspend", "resume", "retire", "recover"]
 Custody = Literal["agent", "issuer"]
 Role = Literal["admin", "manager", "auditor", "sponsor", "service", "agent"]
 
@@ -26,6 +26,7 @@ LIFECYCLE: Final[Mapping[tuple[State, Change], State]] = {
     ("active", "retire"): "retired",
     ("suspended", "resume"): "active",
     ("suspended", "retire"): "retired",
+    ("active", "recover"): "pending",  # its key was lost: it waits for the next one
 }
 # What the rest of the world is told of a change.
 ANNOUNCED: Final[Mapping[Change, EventKind]] = {
@@ -44,6 +45,17 @@ def next_state(state: State, change: Change) -> State:
         return LIFECYCLE[state, change]
     except KeyError as error:
         raise StateConflict(f"an agent that is {state} cannot {change}") from error
+
+
+def change_between(before: State, after: State) -> Change:
+    """Return the change that leads from one state to another.
+
+    Raises: StateConflict when the table has none.
+    """
+    for (state, change), leads in LIFECYCLE.items():
+        if (state, leads) == (before, after):
+            return change
+    raise StateConflict(f"an agent that is {before} does not become {after}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +90,17 @@ class Enrolment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a credential was granted from, and until when it may be renewed; all None where somebody just granted it."""
+
+    template: str | None = None  # capability template
+    version: int | None = None  # of that template
+    role: str | None = None
+    request_id: str | None = None
+    renewable_until: datetime | None = None  # no renewal is valid for longer than this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A capability credential and what became of it."""
 
@@ -91,12 +114,17 @@ class Grant:
     list_number: int
     list_index: int
     revoked: datetime | None = None
+    suspended: datetime | None = None  # for itself; its agent may be suspended besides
+    renewed_to: str | None = None  # the credential that follows it
+    source: Source = Source()
 
     def state_at(self, now: datetime) -> GrantState:
         """Return what the credential is at a moment."""
         if self.revoked is not None:
             return "revoked"
-        return "expired" if self.valid_until <= now else "active"
+        if self.valid_until <= now:
+            return "expired"
+        return "active" if self.suspended is None else "suspended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

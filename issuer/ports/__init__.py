@@ -8,12 +8,41 @@ from typing import Protocol
 
 from did_agent.audit.event import AuditEvent
 from issuer.ports.agents import AgentWork
+from issuer.ports.delegations import DelegationWork
+from issuer.ports.enrolment import AttestationWork, EnrolmentWork
 from issuer.ports.grants import GrantWork
+from issuer.ports.keys import KeyWork
 from issuer.ports.notices import NoticeWork
+from issuer.ports.offers import OfferWork
+from issuer.ports.organisations import OrganisationWork
+from issuer.ports.registry import BlueprintWork, RegistryWork, SwitchWork
+from issuer.ports.requests import RequestWork
+from issuer.ports.roles import RoleWork
 from issuer.ports.status import StatusWork
+from issuer.ports.trust import TrustWork
+from issuer.ports.webhooks import WebhookWork
 
 
-class Work(AgentWork, GrantWork, StatusWork, NoticeWork, Protocol):
+class Work(
+    AgentWork,
+    RegistryWork,
+    BlueprintWork,
+    SwitchWork,
+    KeyWork,
+    EnrolmentWork,
+    AttestationWork,
+    GrantWork,
+    RoleWork,
+    RequestWork,
+    WebhookWork,
+    StatusWork,
+    DelegationWork,
+    NoticeWork,
+    OfferWork,
+    OrganisationWork,
+    TrustWork,
+    Protocol,
+):
     """One transaction: all of it happens, or nothing."""
 
     async def spend(self, purpose: str, key: str, *, expires: datetime) -> bool:
@@ -30,6 +59,10 @@ class Store(Protocol):
 
     def work(self) -> AbstractAsyncContextManager[Work]:
         """Open one.  Raises: StoreUnavailable."""
+        ...
+
+    def flipped(self, list_number: int) -> int:
+        """Return how often this process changed a status list."""
         ...
 
 

@@ -12,7 +12,7 @@ from issuer.model import Agent, Enrolment
 class AgentWork(Protocol):
     """The part of a transaction that is about agents."""
 
-    async def add_agent(self, agent: Agent, enrolment: Enrolment, *, skeleton: str) -> None:
+    async def add_agent(self, agent: Agent, enrolment: Enrolment, *, skeleton: str, by: str = "") -> None:
         """Add a pending agent.  Raises: StateConflict when its organisation has a name like it."""
         ...
 
@@ -23,14 +23,16 @@ class AgentWork(Protocol):
         """
         ...
 
-    async def agents(
-        self, *, organisation: str, name: str | None, state: str | None, owner: str | None, after: str, limit: int
-    ) -> Sequence[Agent]:
-        """Return agents in the order of their ids."""
+    async def change_agent(self, agent: Agent, *, by: str = "", reason: str = "") -> None:
+        """Store state, DID and time of change, and the change of state in the history.
+
+        Raises: StateConflict when the DID belongs to another agent, the lifecycle has no such change, or a kill switch
+        keeps the agent from being active.
+        """
         ...
 
-    async def change_agent(self, agent: Agent) -> None:
-        """Store state, DID and time of change.  Raises: StateConflict when the DID belongs to another agent."""
+    async def renew_enrolment(self, enrolment: Enrolment) -> None:
+        """Invite an agent anew; an invitation it has is void."""
         ...
 
     async def spend_enrolment(self, agent_id: str, challenge_digest: str, now: datetime) -> bool:

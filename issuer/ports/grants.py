@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from issuer.model import Grant, GrantState
+from issuer.model import Agent, Grant, GrantState
+from issuer.model.grants import Retry
 
 
 class GrantWork(Protocol):
@@ -16,8 +17,16 @@ class GrantWork(Protocol):
         """Add a credential; False when its status index is taken."""
         ...
 
+    async def add_grants(self, made: Sequence[Grant]) -> None:
+        """Add many; all or none."""
+        ...
+
     async def grant(self, identifier: str, *, organisation: str | None) -> Grant | None:
         """Return one credential."""
+        ...
+
+    async def grants_by_id(self, identifiers: Sequence[str], *, organisation: str) -> Sequence[Grant]:
+        """Return credentials in the order they are asked for."""
         ...
 
     async def grants(
@@ -26,6 +35,58 @@ class GrantWork(Protocol):
         """Return credentials that are in a state now, newest first."""
         ...
 
+    async def agents_by_name(self, identifiers: Sequence[str], *, organisation: str) -> dict[str, Agent]:
+        """Return agents by what they were asked for, `agent_id` or DID, held until the transaction ends."""
+        ...
+
+    async def lineage(self, identifier: str, *, organisation: str) -> Sequence[str]:
+        """Return a credential and all that it was renewed to, as ids."""
+        ...
+
+    async def granted_from(
+        self,
+        *,
+        organisation: str,
+        now: datetime,
+        role: str | None = None,
+        template: str | None = None,
+        agent_id: str | None = None,
+        unfounded: bool = False,
+    ) -> Sequence[str]:
+        """Return live credentials that came from a role or a template, or those that these do not give any more."""
+        ...
+
+    async def handed_on(self, identifiers: Sequence[str]) -> Sequence[str]:
+        """Return those of which agents registered delegations."""
+        ...
+
     async def revoke_grant(self, identifier: str, now: datetime) -> bool:
         """Mark a credential revoked; False when it was already."""
+        ...
+
+    async def revoke_grants(self, identifiers: Sequence[str], now: datetime) -> Sequence[str]:
+        """Mark many revoked and return those that were not."""
+        ...
+
+    async def suspend_grants(self, identifiers: Sequence[str], now: datetime) -> Sequence[str]:
+        """Mark credentials suspended and return those that were neither that nor over."""
+        ...
+
+    async def resume_grants(self, identifiers: Sequence[str], now: datetime) -> Sequence[str]:
+        """Take suspensions back and return whose."""
+        ...
+
+    async def mark_renewed(self, identifier: str, successor: str) -> bool:
+        """Say what a credential was renewed to; False when it was renewed before."""
+        ...
+
+    async def remember(self, retry: Retry, credentials: Sequence[str], *, organisation: str, expires: datetime) -> bool:
+        """Keep what came of a request; False when there was one under the same key."""
+        ...
+
+    async def remembered(self, retry: Retry, *, organisation: str) -> Sequence[str] | None:
+        """Return what came of an earlier request under the key.
+
+        Raises: StateConflict when that one asked for something else.
+        """
         ...

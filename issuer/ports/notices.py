@@ -15,10 +15,14 @@ class NoticeWork(Protocol):
         """Queue what the bridge must hear."""
         ...
 
+    async def add_notices(self, waiting: Sequence[Notice]) -> None:
+        """Queue many."""
+        ...
+
     async def notices(self, limit: int) -> Sequence[Notice]:
         """Return what the bridge has not confirmed, oldest first."""
         ...
 
-    async def remove_notice(self, identifier: str) -> None:
+    async def remove_notices(self, identifiers: Sequence[str]) -> None:
         """Forget what the bridge has confirmed."""
         ...

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from did_agent.credential.issuance import new_id
 from did_agent.errors import NotFound
 from issuer.access import own_alone, require_within
+from issuer.description import require_agent, require_placed
 from issuer.enrolment import invite
+from issuer.granting import identify
 from issuer.model import ANNOUNCED, Agent, Change, Grant, NewAgent, Notice, Operator, next_state
-from issuer.naming import require_name, require_redirect, require_text, skeleton
+from issuer.naming import require_text, skeleton
+from issuer.service.grouping import require_groups
 from issuer.service.office import Office
 
 MAX_STANDING = 16  # credentials of one answer: as many as one presentation may hold
@@ -31,24 +34,24 @@ class Agents:
         agent = Agent(
             organisation=by.organisation,
             agent_id=new_id(),
-            name=require_name(new.name),
-            sponsor=require_text("sponsor", new.sponsor),
-            owner=require_text("owner", own_alone(by) or new.owner or by.principal or ""),
-            description=require_text("description", new.description),
-            metadata={
-                require_text("metadata", key): require_text("metadata", new.metadata[key]) for key in new.metadata
-            },
-            redirect_uris=tuple(require_redirect(uri) for uri in new.redirect_uris),
-            tags=new.tags,
-            groups=new.groups,
+            name=new.name,
+            sponsor=new.sponsor,
+            owner=own_alone(by) or new.owner or by.principal or "",
+            description=new.description,
+            metadata=new.metadata,
+            redirect_uris=new.redirect_uris,
+            tags=tuple(sorted(set(new.tags))),
+            groups=tuple(sorted(set(new.groups))),
             state="pending",
             did=None,
             created=now,
             changed=now,
         )
+        require_placed(require_agent(agent), by=by)
         challenge, enrolment = invite(agent.agent_id, now=now)
         async with self.office.store.work() as work:
-            await work.add_agent(agent, enrolment, skeleton=skeleton(agent.name))
+            await require_groups(work, agent.groups, organisation=agent.organisation)
+            await work.add_agent(agent, enrolment, skeleton=skeleton(agent.name), by=by.principal or "")
             event = self.office.event(by, "agent.create", agent.agent_id, f"{agent.name} was registered")
             await work.record(event)
         self.office.news.wake_audit()
@@ -73,7 +76,8 @@ class Agents:
         async with self.office.store.work() as work:
             agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
             changed = replace(agent, state=next_state(agent.state, change), changed=now)
-            await work.change_agent(changed)
+            await work.change_agent(changed, by=by.principal or "", reason=reason)
+            await work.flip_agents([agent.agent_id], suspended=changed.state != "active", now=now)
             if agent.did is not None:
                 await work.add_notice(
                     Notice(id=new_id(), kind=ANNOUNCED[change], subject=agent.did, reason=reason, at=now)
@@ -81,6 +85,14 @@ class Agents:
             await work.record(self.office.event(by, f"agent.{change}", agent.did or agent.agent_id, reason))
         self.office.news.wake_audit()
         return changed, await self.office.news.push()
+
+    async def self(self, *, by: Operator) -> tuple[Agent, Mapping[str, object], Sequence[Grant]]:
+        """Return the agent that asks, who it is as a fresh credential, and what it holds.
+
+        Raises: NotFound, StoreUnavailable.
+        """
+        agent, grants = await self.standing(by.principal or "")
+        return agent, identify(agent, key=self.office.key_of(agent.organisation), now=self.office.clock()), grants
 
     async def standing(self, did: str) -> tuple[Agent, Sequence[Grant]]:
         """Return an agent in any state, and its credentials that are in force.

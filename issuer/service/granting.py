@@ -1,22 +1,30 @@
-"""Issuing and revoking credentials."""
+"""Issuing, suspending, resuming and revoking credentials."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final, Literal
 
+from did_agent.audit.event import AuditEvent
 from did_agent.credential.capability import Capability
 from did_agent.credential.issuance import new_id
-from did_agent.errors import NotFound, StoreUnavailable
+from did_agent.errors import InvalidParameter, NotFound, StateConflict, StoreUnavailable
 from did_agent.proof.data_integrity import DEFAULT_SUITE
 from issuer.access import own_alone, require_within
-from issuer.granting import LIST_CAPACITY, grant_capabilities
+from issuer.granting import decide_terms, grant_capabilities, require_alone, require_may_grant
 from issuer.model import Agent, Grant, GrantState, Notice, Operator
+from issuer.model.grants import MAX_BULK, CapabilityTemplate, GrantingPolicy, NewGrant, Retry, Terms
+from issuer.model.status import Place
 from issuer.naming import require_text
 from issuer.ports import Work
+from issuer.service.ending import end_credentials
 from issuer.service.office import Office
+from issuer.service.status import StatusRoom
 
-_TRIES = 16  # random indices tried in a list that is at most half full; 2^-16 that none is free
+REMEMBERED: Final = timedelta(days=1)  # how long a request is known by its Idempotency-Key
+MAX_TEMPLATES: Final = 1_000  # of an organisation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,44 +36,59 @@ class Granting:
     async def issue(  # what an operator may say of a grant
         self,
         identifier: str,
-        capabilities: Sequence[Capability],
+        capabilities: Sequence[Capability] = (),
         *,
-        valid_seconds: int,
-        max_depth: int,
-        on_behalf_of: str | None,
         by: Operator,
+        valid_seconds: int | None = None,
+        max_depth: int | None = None,
+        on_behalf_of: str | None = None,
         cryptosuite: str = DEFAULT_SUITE,
+        template: str | None = None,
+        renewable_seconds: int = 0,
+        retry: Retry | None = None,
     ) -> Grant:
-        """Grant capabilities to an active agent.
+        """Grant capabilities, or what a template says, to an active agent.
 
-        Raises: NotFound, StateConflict, InvalidParameter, BadCredential, StoreUnavailable.
+        Raises: NotFound, StateConflict, InvalidParameter, InsufficientScope, BadCredential, StoreUnavailable.
         """
+        new = NewGrant(
+            agent=identifier,
+            capabilities=tuple(capabilities),
+            template=template,
+            valid_seconds=valid_seconds,
+            max_depth=max_depth,
+            renewable_seconds=renewable_seconds,
+            on_behalf_of=on_behalf_of,
+        )
+        (made,) = await self.issue_many([new], by=by, cryptosuite=cryptosuite, retry=retry)
+        return made
+
+    async def issue_many(
+        self, wanted: Sequence[NewGrant], *, by: Operator, cryptosuite: str = DEFAULT_SUITE, retry: Retry | None = None
+    ) -> Sequence[Grant]:
+        """Grant to many agents, all or none; a request that was made before is answered as it was.
+
+        Raises: NotFound, StateConflict, InvalidParameter, InsufficientScope, BadCredential, StoreUnavailable.
+        """
+        if not 0 < len(wanted) <= MAX_BULK:
+            raise InvalidParameter(f"entries: 1 to {MAX_BULK}")
         now = self.office.clock()
+        places = await StatusRoom(office=self.office).take(by.organisation, len(wanted))
         async with self.office.store.work() as work:
-            agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
-            number = await work.next_list(LIST_CAPACITY)
-            for _ in range(_TRIES):
-                grant = grant_capabilities(
-                    agent,
-                    capabilities,
-                    key=self.office.key_of(agent.organisation),
-                    issuer_url=self.office.url,
-                    list_number=number,
-                    valid_seconds=valid_seconds,
-                    max_depth=max_depth,
-                    on_behalf_of=on_behalf_of,
-                    cryptosuite=cryptosuite,
-                    now=now,
-                )
-                if await work.add_grant(grant):
-                    break
-            else:
-                raise StoreUnavailable("no free status index was found")
-            tools = sorted({tool for capability in capabilities for tool in capability.tools})
-            event = self.office.event(by, "credential.issue", grant.id, f"{agent.name} may {', '.join(tools)}"[:500])
-            await work.record(replace(event, credential_ids=(grant.id,), details={**event.details, "agent": grant.did}))
+            if retry is not None and (known := await work.remembered(retry, organisation=by.organisation)) is not None:
+                return await work.grants_by_id(known, organisation=by.organisation)
+            book = await _Book.open(work, wanted, by)
+            agents = await work.agents_by_name([one.agent for one in wanted], organisation=by.organisation)
+            made = []
+            for new, place in zip(wanted, places, strict=True):
+                agent = require_within(by, agents.get(new.agent))
+                terms = decide_terms(new, book.template(new), book.policy, now=now)
+                require_alone(book.template(new))
+                require_may_grant(by, terms, book.policy, book.for_managers)
+                made.append(make_grant(self.office, agent, terms, place=place, cryptosuite=cryptosuite))
+            await self._keep(work, made, agents, retry=retry, by=by)
         self.office.news.wake_audit()
-        return grant
+        return made
 
     async def list(self, *, agent: str | None, state: GrantState | None, limit: int, by: Operator) -> Sequence[Grant]:
         """Return credentials, newest first.
@@ -90,28 +113,148 @@ class Granting:
         Raises: NotFound, StoreUnavailable.
         """
         async with self.office.store.work() as work:
-            return (await _held(work, identifier, by))[0]
+            return (await held_grant(work, identifier, by))[0]
 
     async def revoke(self, identifier: str, *, reason: str, by: Operator) -> tuple[Grant, bool]:
-        """Revoke a credential, for good; say also whether the bridge has heard already.
+        """Revoke a credential and all it was renewed to, for good; say also whether the bridge has heard already.
 
         Raises: NotFound, InvalidParameter, StoreUnavailable.
         """
         now, reason = self.office.clock(), require_text("reason", reason)
         async with self.office.store.work() as work:
-            grant, _ = await _held(work, identifier, by)
-            if await work.revoke_grant(identifier, now):
-                await work.add_notice(
-                    Notice(id=new_id(), kind="credential-revoked", subject=identifier, reason=reason, at=now)
-                )
+            grant, _ = await held_grant(work, identifier, by)
+            line = await work.lineage(identifier, organisation=grant.organisation)
+            ended = await end_credentials(work, line, organisation=grant.organisation, reason=reason, now=now)
             event = self.office.event(by, "credential.revoke", identifier, reason)
-            details = {**event.details, "agent": grant.did}
-            await work.record(replace(event, credential_ids=(identifier,), details=details))
+            ids = tuple(dict.fromkeys((identifier, *ended)))
+            await work.record(replace(event, credential_ids=ids, details={**event.details, "agent": grant.did}))
         self.office.news.wake_audit()
         return replace(grant, revoked=grant.revoked or now), await self.office.news.push()
 
+    async def pause(
+        self, identifier: str, change: Literal["suspend", "resume"], *, reason: str, by: Operator
+    ) -> tuple[Grant, bool]:
+        """Suspend a credential and all it was renewed to, or take that back; say also whether the bridge has heard.
 
-async def _held(work: Work, identifier: str, by: Operator) -> tuple[Grant, Agent]:
+        Raises: NotFound, StateConflict, InvalidParameter, StoreUnavailable.
+        """
+        now, reason, is_suspending = self.office.clock(), require_text("reason", reason), change == "suspend"
+        async with self.office.store.work() as work:
+            grant, agent = await held_grant(work, identifier, by)
+            if (state := grant.state_at(now)) != ("active" if is_suspending else "suspended"):
+                raise StateConflict(f"a credential that is {state} cannot {change}")
+            line = await work.lineage(identifier, organisation=grant.organisation)
+            changed = await (work.suspend_grants(line, now) if is_suspending else work.resume_grants(line, now))
+            if is_suspending or agent.state == "active":
+                # The bit of a suspended agent's credential stays until the agent comes back (REV-03).
+                await work.flip_credentials(changed, "suspension", value=is_suspending)
+            kind: Literal["credential-suspended", "credential-resumed"] = (
+                "credential-suspended" if is_suspending else "credential-resumed"
+            )
+            await work.add_notices(
+                [Notice(id=new_id(), kind=kind, subject=one, reason=reason, at=now) for one in changed]
+            )
+            event = self.office.event(by, f"credential.{change}", identifier, reason)
+            details = {**event.details, "agent": grant.did}
+            await work.record(replace(event, credential_ids=tuple(changed), details=details))
+        self.office.news.wake_audit()
+        return replace(grant, suspended=now if is_suspending else None), await self.office.news.push()
+
+    async def _keep(
+        self, work: Work, made: Sequence[Grant], agents: dict[str, Agent], *, retry: Retry | None, by: Operator
+    ) -> None:
+        await work.add_grants(made)
+        ids = [grant.id for grant in made]
+        until = self.office.clock() + REMEMBERED
+        if retry is not None and not await work.remember(retry, ids, organisation=by.organisation, expires=until):
+            raise StoreUnavailable("the same request is being made: try again")
+        names = {agent.agent_id: agent.name for agent in agents.values()}
+        await work.record_all([issue_event(self.office, by, grant, names[grant.agent_id]) for grant in made])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Book:
+    """What an organisation says of granting, looked up once for a request."""
+
+    policy: GrantingPolicy
+    named: dict[str, CapabilityTemplate] = field(default_factory=dict)
+    for_managers: Sequence[CapabilityTemplate] = ()
+
+    @classmethod
+    async def open(cls, work: Work, wanted: Sequence[NewGrant], by: Operator) -> _Book:
+        policy = await work.granting_policy(by.organisation)
+        names = sorted({one.template for one in wanted if one.template is not None})
+        named = (
+            await work.capability_templates(organisation=by.organisation, names=names, limit=len(names))
+            if names
+            else ()
+        )
+        return cls(
+            policy=policy, named={one.name: one for one in named}, for_managers=await templates_for_managers(work, by)
+        )
+
+    def template(self, new: NewGrant) -> CapabilityTemplate | None:
+        """Return the template of a grant.  Raises: NotFound."""
+        if new.template is None:
+            return None
+        if new.template not in self.named:
+            raise NotFound("there is no such capability template")
+        return self.named[new.template]
+
+
+async def templates_for_managers(work: Work, by: Operator) -> Sequence[CapabilityTemplate]:
+    """Return the templates that bound what a manager grants; nothing bounds an admin."""
+    if "admin" in by.roles:
+        return ()
+    found = await work.capability_templates(organisation=by.organisation, limit=MAX_TEMPLATES)
+    return [one for one in found if one.managers]
+
+
+async def require_within_policy(work: Work, terms: Terms, *, by: Operator) -> None:
+    """Return when somebody may grant this in whatever way.  Raises: InsufficientScope."""
+    policy = await work.granting_policy(by.organisation)
+    require_may_grant(by, terms, policy, await templates_for_managers(work, by))
+
+
+def make_grant(office: Office, agent: Agent, terms: Terms, *, place: Place, cryptosuite: str = DEFAULT_SUITE) -> Grant:
+    """Return a signed credential that says what was decided.
+
+    Raises: StateConflict, InvalidParameter, BadCredential.
+    """
+    return grant_capabilities(
+        agent,
+        terms.capabilities,
+        key=office.key_of(agent.organisation),
+        issuer_url=office.url,
+        place=place,
+        valid_seconds=terms.valid_seconds,
+        max_depth=terms.max_depth,
+        on_behalf_of=terms.on_behalf_of,
+        cryptosuite=cryptosuite,
+        now=office.clock(),
+        source=terms.source,
+    )
+
+
+def issue_event(office: Office, by: Operator, grant: Grant, name: str, action: str = "credential.issue") -> AuditEvent:
+    """Return the event of a credential that was issued."""
+    source = {"template": grant.source.template, "role": grant.source.role, "request": grant.source.request_id}
+    event = office.event(by, action, grant.id, f"{name} may {', '.join(_tools(grant))}"[:500])
+    details = {key: value for key, value in source.items() if value is not None}
+    return replace(event, credential_ids=(grant.id,), details={**event.details, "agent": grant.did, **details})
+
+
+def _tools(grant: Grant) -> Sequence[str]:
+    subject = grant.document["credentialSubject"]
+    entries = subject["capability"] if isinstance(subject, dict) else ()
+    return sorted({tool for entry in entries for tool in entry["tools"]})
+
+
+async def held_grant(work: Work, identifier: str, by: Operator) -> tuple[Grant, Agent]:
+    """Return a credential and its agent, held until the transaction ends, if they are the asker's to see.
+
+    Raises: NotFound.
+    """
     grant = await work.grant(identifier, organisation=by.organisation)
     agent = None if grant is None else await work.agent(grant.agent_id, organisation=by.organisation)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
@@ -12,6 +14,8 @@ from did_agent.errors import DidAgentError
 from did_agent.keys.ed25519 import SigningKey
 from issuer.model import HOME, Operator
 from issuer.ports import News, Store
+from issuer.service.places import KeptLists, LeasedPlaces
+from issuer.status_lists import LIST_SIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +27,23 @@ class Office:
     key: SigningKey
     url: str
     clock: Clock
+    list_size: int = LIST_SIZE  # places of a new status list
+    places: LeasedPlaces = field(default_factory=LeasedPlaces, repr=False, compare=False)
+    keys: dict[str, SigningKey] = field(default_factory=dict, repr=False, compare=False)  # of organisations
+    lists: KeptLists = field(default_factory=KeptLists, repr=False, compare=False)
 
-    def key_of(self, _organisation: str) -> SigningKey:
-        """Return the key that signs an organisation's credentials and lists."""
-        return self.key
+    def key_of(self, organisation: str) -> SigningKey:
+        """Return the key that signs an organisation's credentials and lists (KEY-04).
+
+        It is made from the issuer's own and the organisation's name, so it lies nowhere, and replicas have the same.
+        """
+        if organisation == HOME:
+            return self.key
+        known = self.keys.get(organisation)
+        if known is None:
+            label = b"did-agent key of organisation v1 " + organisation.encode()
+            known = self.keys[organisation] = SigningKey.from_seed(hmac.digest(self.key.seed(), label, sha256))
+        return known
 
     def did_of(self, organisation: str) -> str:
         """Return the DID under which an organisation issues."""

@@ -18,7 +18,7 @@ from did_agent.did.key import did_key, verification_method
 from did_agent.errors import InvalidParameter, NotFound, StateConflict
 from did_agent.keys.public import SigningKey
 from did_agent.proof.data_integrity import add_proof
-from issuer.granting import LIST_LIFE, LIST_SIZE, LIST_TTL
+from issuer.status_lists import LIST_LIFE, LIST_SIZE, LIST_TTL
 from issuer.vc_api.profile import Options, name_of, parse_options, prepare, secure_credential
 from issuer.vc_api.store import VCStore
 

@@ -35,7 +35,7 @@ TABLES: dict[str, tuple[Mapping[str, Operation], Mapping[str, Schema]]] = {
     "vc_api": (VC_API, {}),
 }
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-PROTECTED = {"operator", "reader", "party"}  # schemes that a bearer token opens
+PROTECTED = {"operator", "reader", "party", "agent"}  # schemes that a bearer token opens
 
 
 def schema_of(party: str) -> Any:

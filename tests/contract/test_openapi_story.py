@@ -25,6 +25,7 @@ from did_agent.keys.ed25519 import SigningKey
 from did_agent.keys.jwk import public_jwk
 from did_agent.presentation.present import present, present_jwt
 from did_agent.tokens.client_assertion import make_client_assertion
+from tests.contract.trust_story import trust
 from tests.fakes.bridge_world import ASSERTION, EXCHANGE, PASSWORD, START, VP, form_of, origin
 from tests.fakes.deployment import Deployed, deployed
 
@@ -143,6 +144,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 def test_the_answers_of_an_honest_day_are_those_that_are_published(story: Story) -> None:
     credential = story.enrol()
     at_the_issuer(story, credential)
+    trust(story)
     prepare_the_bridge(story)
     tokens_at_the_bridge(story, credential)
     administration_of_the_bridge(story)

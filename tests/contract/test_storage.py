@@ -27,8 +27,9 @@ from did_agent.ports import SpendOnce
 from issuer.adapters.sql import SQLStore
 from issuer.adapters.sql import metadata as issuer_tables
 from issuer.enrolment import digest_of, invite
-from issuer.granting import LIST_CAPACITY, grant_capabilities
+from issuer.granting import grant_capabilities
 from issuer.model import Agent, Notice
+from issuer.status_lists import LIST_SIZE, require_size
 from ledger.adapters.sql import SQLLog
 from ledger.adapters.sql import metadata as ledger_tables
 from ledger.model import Question
@@ -196,13 +197,16 @@ async def test_the_issuers_store_keeps_agents_credentials_and_news(opened: Opene
             assert await work.spend_enrolment(one.agent_id, digest_of(challenge), NOW)
             assert not await work.spend_enrolment(one.agent_id, digest_of(challenge), NOW)
             await work.change_agent(active)
-            number = await work.next_list(LIST_CAPACITY)
+            (lease,) = await work.lease(
+                "home", 1, issuer="did:key:zI", size=LIST_SIZE, capacity=require_size(LIST_SIZE)
+            )
+            place = next(lease.places())
             grant = grant_capabilities(
                 active,
                 capabilities,
                 key=KEY,
                 issuer_url="https://issuer.example",
-                list_number=number,
+                place=place,
                 valid_seconds=60,
                 max_depth=0,
                 on_behalf_of=None,
@@ -212,6 +216,7 @@ async def test_the_issuers_store_keeps_agents_credentials_and_news(opened: Opene
             assert not await work.add_grant(replace(grant, id=new_id()))
             assert await work.revoke_grant(grant.id, NOW)
             assert not await work.revoke_grant(grant.id, NOW)
+            await work.flip_credentials([grant.id], "revocation", value=True)
             await work.add_notice(Notice(id="n1", kind="credential-revoked", subject=grant.id, reason="x", at=NOW))
             await work.record(event(1))
     async with opened(issuer_tables) as engine, SQLStore(engine).work() as work:
@@ -221,12 +226,10 @@ async def test_the_issuers_store_keeps_agents_credentials_and_news(opened: Opene
             0
         ].revoked == NOW
         assert await work.grants(organisation="home", agent_id=one.agent_id, state="active", now=NOW, limit=5) == []
-        assert await work.set_bits("revocation", number) == [grant.list_index]
-        assert await work.set_bits("suspension", number) == []
-        await work.change_agent(replace(active, state="suspended"))
-        assert await work.set_bits("suspension", number) == [grant.list_index]
+        flips = await work.flips(place.list_number, after=None, since=0, limit=5)
+        assert [(flip.purpose, flip.place, flip.value) for flip in flips] == [("revocation", grant.list_index, True)]
         assert [notice.id for notice in await work.notices(5)] == ["n1"]
-        await work.remove_notice("n1")
+        await work.remove_notices(["n1"])
         assert await work.notices(5) == []
 
 

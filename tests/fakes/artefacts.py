@@ -21,6 +21,7 @@ from did_agent.keys.ed25519 import SigningKey
 from did_agent.proof import sd_jwt
 from did_agent.proof.jwt import sign_jwt
 from did_agent.proof.vc_jose import secure
+from did_agent.tokens.key_proof import make_key_proof
 from did_agent.tokens.security_event import SecurityEvent, sign_event
 from tests.fakes.bridge_clients import asked
 from tests.fakes.bridge_world import PASSWORD, REDIRECT, RESOURCE, Actor, Browser, Question, World, form_of, question
@@ -145,6 +146,11 @@ class Artefacts:
         answer = await self.world.http.get("/policy/bundle", headers=await self.world.admin_headers())
         assert answer.status_code == 200, answer.text
         return answer.text
+
+    async def make_key_proof(self) -> str:
+        """Return a proof as for a credential issuer, though made for the bridge."""
+        nonce, now = await self.world.challenge(), self.world.clock()
+        return make_key_proof(self.agent.key, audience=self.world.url, nonce=nonce, now=now, client_id=self.agent.did)
 
     async def make_challenge(self) -> str:
         return await self.world.challenge()

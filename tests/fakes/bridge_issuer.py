@@ -18,6 +18,7 @@ from did_agent.credential.issuance import issue
 from did_agent.credential.status import MIN_LIST_BYTES, build_status_list_credential, with_bit
 from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.tokens.trust_list import MEDIA_TYPE, PATH, TrustEntry, TrustList, sign_trust_list
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 RESOURCE = "https://urban-bites.example/mcp"
@@ -81,11 +82,14 @@ class FakeIssuer:
     is_away: bool = False
     tokens_seen: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
+    trust: list[TrustEntry] = field(default_factory=list)  # whom it lists
+    version: int = 0  # of the list; without one there is none
 
     def app(self) -> Starlette:
         routes = [
             Route("/registry/{did:path}", self._registry),
             Route("/status-lists/{purpose}/1", self._status_list),
+            Route(PATH, self._trust_list),
         ]
         return Starlette(routes=routes)
 
@@ -107,6 +111,19 @@ class FakeIssuer:
                 "credentials": agent.held if agent.state == "active" else [],
             }
         )
+
+    async def _trust_list(self, _request: Request) -> Response:
+        if not self.version:
+            return Response(status_code=404)
+        issued = self.clock()
+        found = TrustList(
+            issuer=did_key(self.key.public),
+            version=self.version,
+            issued=issued,
+            expires=issued + timedelta(minutes=5),
+            entries=tuple(self.trust),
+        )
+        return Response(sign_trust_list(found, key=self.key), media_type=MEDIA_TYPE)
 
     async def _status_list(self, request: Request) -> Response:
         purpose = request.path_params["purpose"]

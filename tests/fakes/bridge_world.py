@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import text
 
 from bridge.adapters import passwords, tables
 from bridge.app import create_app
@@ -326,4 +327,6 @@ async def _empty(database: str) -> None:
     engine = open_database(database)
     async with engine.begin() as connection:
         await connection.run_sync(tables.metadata.drop_all)
+        for kept in ("version", "revisions"):
+            await connection.execute(text(f"DROP TABLE IF EXISTS bridge_schema_{kept}"))
     await engine.dispose()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from did_agent.adapters.peer_certificate import EXTENSION
-from did_agent.credential.trust import TrustedIssuers
+from did_agent.credential.trust import TrustedIssuers, TrustSource
 from did_agent.tokens.dpop import make_proof
 from tests.fakes.guard_world import AGENT_KEY, BRIDGE, ISSUER, OTHER_KEY, RESOURCE, World
 from verifier.adapters.issuers import load_issuers
@@ -36,6 +36,7 @@ class FormsWorld(World):
     data: Path = Path()
     issuers: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    trusted: TrustSource = field(default_factory=lambda: TrustedIssuers.of(ISSUER))
     swap: Swap | None = None
     _guard: Guard | None = None
 
@@ -45,7 +46,7 @@ class FormsWorld(World):
         nonces = self.forms.nonces
         self.presentations = PresentationDoor(
             resource=RESOURCE,
-            trusted=TrustedIssuers.of(ISSUER),
+            trusted=self.trusted,
             statuses=self,
             mode=options.vp_mode,
             nonces=nonces,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,18 +11,23 @@ from typing import Any
 import httpx2
 from sqlalchemy import select
 
+from did_agent.adapters.http import GuardedFetcher
 from did_agent.adapters.sql import create_schema, open_database, transaction
 from did_agent.adapters.web import harden
 from did_agent.audit.event import AuditEvent, parse_event
 from did_agent.did.key import did_key
 from did_agent.encoding.strict_json import parse_object
+from did_agent.errors import PeerUnavailable
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.ports import FetchJSON
 from did_agent.presentation.present import present
 from issuer.adapters.sql import SQLStore, metadata, outbox
+from issuer.api.imports import LARGER
 from issuer.api.routes import Callers, issuer_api
-from issuer.composition import compose
+from issuer.composition import compose, compose_enrolment, compose_wallets, compose_webhooks
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
+from issuer.service.organisations import Organisations
 from tests.fakes.guard_world import BRIDGE, NOW, World, token
 from verifier.doors.token import TokenDoor
 from verifier.service import Verifier
@@ -31,7 +36,15 @@ ISSUER_URL = "https://issuer.example"
 KEY, AGENT_KEY = SigningKey.from_seed(b"i" * 32), SigningKey.from_seed(b"n" * 32)
 RESOURCE = "https://mcp.example/mcp"
 OPERATOR = "did:key:operator"
+HOOKS = b"h" * 32  # what keys of webhooks are derived from
 CAPABILITIES = {"capabilities": [{"resource": [RESOURCE], "tools": {"a": {}}}]}
+
+
+class Nowhere:
+    """No platform answers."""
+
+    async def get_json(self, url: str) -> Mapping[str, object]:
+        raise PeerUnavailable(f"nobody is at {url}")
 
 
 class SilentNews:
@@ -50,7 +63,7 @@ def sqlite_url(folder: Path) -> str:
 
 @asynccontextmanager
 async def issuer(
-    where: Path | str, clock: Callable[[], datetime] = lambda: NOW
+    where: Path | str, clock: Callable[[], datetime] = lambda: NOW, platform: FetchJSON | None = None
 ) -> AsyncIterator[tuple[httpx2.AsyncClient, World]]:
     """Open an issuer on a folder (SQLite) or a database URL; opening it again finds what was left."""
     engine = open_database(where if isinstance(where, str) else sqlite_url(where))
@@ -66,8 +79,15 @@ async def issuer(
         audit=office,
         clock=clock,
     )
-    callers = Callers(verifier=verifier, agents=AgentCallers(office=office))
-    app = harden(issuer_api(compose(office), callers, office))
+    agents, tenants = AgentCallers(office=office), Organisations(office=office)
+    callers = Callers(verifier=verifier, agents=agents, organisations=tenants)
+    routes = (
+        *compose(office),
+        *compose_enrolment(office, platform or Nowhere()),
+        *compose_wallets(office, verifier, bridge_url=BRIDGE),
+        *compose_webhooks(office, HOOKS, GuardedFetcher(allow_loopback=True)),
+    )
+    app = harden(issuer_api(routes, callers, office), larger=LARGER)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ISSUER_URL) as http:
         yield http, world
     await engine.dispose()

@@ -31,6 +31,10 @@ class Operated:
         members: dict[str, Any] = answer.json()
         return members
 
+    async def register(self, name: str) -> dict[str, Any]:
+        """Register an agent that has not enrolled yet."""
+        return await self._deployment.issuer.create_agent(name=name, sponsor="Operations")
+
     def admit_clients(self) -> None:
         """Let programs that act for a person without being an agent use Urban Bites too."""
         self.put("/resources", {"resource": self.up.resource, "name": NAME, "tools": TOOLS, "admits": "clients"})

@@ -121,20 +121,6 @@ async def test_forty_credentials_at_once_in_two_workers_get_forty_places(databas
         assert {row["id"] for row in listed} == {document["id"] for document in issued}
 
 
-async def test_a_place_that_is_taken_is_not_given_again(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = iter([5, 5, 5, 9, *[9] * 16])
-    monkeypatch.setattr("issuer.granting.random_index", lambda: next(drawn))
-    async with issuer(database_url) as (http, _):
-        agent = await onboard(http)
-        indices = [parse_capability_credential(await granted(http, agent)).statuses[0].index for _ in range(2)]
-        assert indices == [5, 9]
-        path = f"/agents/{agent['agent_id']}/credentials"
-        full = await http.post(path, json=CAPABILITIES, headers=ADMIN)
-        assert (full.status_code, full.json()["code"]) == (503, "store_unavailable")
-        assert full.headers["retry-after"]
-        assert len((await http.get("/credentials", headers=ADMIN)).json()["credentials"]) == 2
-
-
 @pytest.mark.req("VCX-01")
 async def test_of_twenty_answers_to_one_invitation_exactly_one_enrols(database_url: str) -> None:
     async with issuer(database_url) as (http, _):

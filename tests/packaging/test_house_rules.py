@@ -141,6 +141,12 @@ def test_the_wheel_carries_templates_and_type_markers(wheel: zipfile.ZipFile) ->
     assert any(name.startswith("bridge/") and name.endswith(".html") for name in names)
 
 
+def test_the_wheel_carries_every_revision_of_every_schema(wheel: zipfile.ZipFile) -> None:
+    kept = {str(path.relative_to(ROOT)) for party in PARTIES for path in (ROOT / party).glob("migrations/r[0-9]*.py")}
+    assert len(kept) >= 3
+    assert kept <= set(wheel.namelist())
+
+
 def test_importing_the_verifier_loads_no_server_toolkit() -> None:
     code = "import sys, verifier, verifier.mcp; print(sorted(set(sys.modules) & {'fastapi','sqlalchemy','starlette','mcp','pyld','jinja2'}))"
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)

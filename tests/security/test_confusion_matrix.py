@@ -370,6 +370,7 @@ async def test_every_door_that_takes_anything_is_on_somebodys_way() -> None:
         "id_token",
         "introspection",
         "key_binding",
+        "key_proof",
         "policy_bundle",
         "receipt",
         "request_object",

@@ -27,6 +27,7 @@ from did_agent.proof.vc_jwt import verify_vc_jwt
 from did_agent.tokens.client_assertion import verify_client_assertion
 from did_agent.tokens.consent_receipt import verify_receipt
 from did_agent.tokens.dpop import verify_proof
+from did_agent.tokens.key_proof import verify_key_proof
 from did_agent.tokens.policy_bundle import verify_bundle
 from tests.fakes.artefacts import Artefacts
 from tests.security.test_confusion_matrix import KINDS, deployment
@@ -120,6 +121,10 @@ async def _dpop(r: Readers, text: str) -> None:
     verify_proof([text], method="POST", url=f"{r.made.world.url}/token", now=r.now, access_token=None)
 
 
+async def _key_proof(r: Readers, text: str) -> None:
+    verify_key_proof(text, expected_audience=r.made.world.url, now=r.now)
+
+
 async def _receipt(r: Readers, text: str) -> None:
     # Whoever signed it is trusted: here only the kind is in question.
     signer = str(unverified_jws(text)[0].header.get("kid", "")).partition("#")[0]
@@ -148,6 +153,7 @@ READERS: dict[str, tuple[Callable[[Readers, str], Awaitable[None]], frozenset[st
     "credential": (_credential, frozenset({"vc_json"})),
     "delivery": (_batch, frozenset({"audit_batch"})),
     "policy bundle": (_bundle, frozenset({"policy_bundle"})),
+    "key proof": (_key_proof, frozenset({"key_proof"})),
     "client assertion": (_assertion, frozenset({"client_assertion"})),
     "consent receipt": (_receipt, frozenset({"receipt"})),
     "DPoP proof": (_dpop, frozenset({"dpop"})),

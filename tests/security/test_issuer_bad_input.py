@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import httpx2
 import pytest
@@ -30,9 +32,11 @@ from tests.fakes.issuer_world import (
     register,
 )
 
-UNUSED: Any = None
+UNUSED: Any = MagicMock()  # the table is read here, no handler of it is called
 TABLE = [route for topic in (agents, enrolment, credentials, status, about) for route in topic.routes(UNUSED)]
 CHANGES = ("suspend", "resume", "retire")
+LATER = re.compile("/(self|collect|bulk|renew|entitlements)|/credentials/.*/(suspend|resume)")  # in the matrix
+TABLE = [route for route in TABLE if not LATER.search(route.path)]
 GUARDED = [route for route in TABLE if route.access != PUBLIC]
 OPEN = [route for route in TABLE if route.access == PUBLIC]
 WRITING = [route for route in TABLE if route.method == "POST"]
@@ -274,13 +278,13 @@ async def test_an_odd_path_leads_nowhere_and_is_refused_cleanly(place: Place, ro
         ("/agents?limit=-1", "invalid_parameter"), ("/agents?limit=1e1", "invalid_parameter"),
         ("/agents?limit=%C2%B2", "invalid_parameter"), ("/agents?limit=1&limit=2", "repeated_parameter"),
         ("/agents?name=%ff", "invalid_parameter"), ("/agents?name=a&name=b", "repeated_parameter"),
-        ("/agents?access_token=x", "invalid_parameter"), ("/credentials?state=pending", "invalid_parameter"),
+        ("/agents?access_token=x", "invalid_parameter"), ("/agents?after=x", "invalid_parameter"), ("/credentials?state=pending", "invalid_parameter"),
         ("/credentials?agent=nobody", "not_found"), ("/credentials?after=x", "invalid_parameter"),
     ],
 )  # fmt: skip
 async def test_an_odd_question_is_refused_cleanly(place: Place, path: str, code: str) -> None:
     assert require_clean_refusal(await place.http.get(path, headers=ADMIN)) == code
-    for honest in ("/agents?name=a&state=pending&after=x&limit=100", "/credentials?state=active&limit=1"):
+    for honest in ("/agents?name=a&state=pending&limit=100", "/credentials?state=active&limit=1"):
         assert (await place.http.get(honest, headers=ADMIN)).status_code == 200
 
 
@@ -297,6 +301,5 @@ async def test_a_proof_that_fails_is_not_explained_and_an_agent_that_cannot_be_g
     refused = await place.http.post(path, json=CAPABILITIES, headers=ADMIN)
     assert require_clean_refusal(refused, status=409) == "state_conflict"
     assert refused.json()["detail"] == "stock-agent is suspended; only an active agent gets credentials"
-    assert (await place.http.get("/agents?state=suspended", headers=READER)).json()["agents"][0][
-        "name"
-    ] == "stock-agent"
+    suspended = (await place.http.get("/agents?state=suspended", headers=READER)).json()["agents"]
+    assert {agent["name"] for agent in suspended} == {"resting", "stock-agent"}

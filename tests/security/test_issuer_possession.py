@@ -22,6 +22,7 @@ from issuer.composition import compose
 from issuer.model import Operator
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
+from issuer.service.organisations import Organisations
 from tests.fakes.guard_world import BRIDGE, NOW, World
 from tests.fakes.issuer_world import (
     ADMIN,
@@ -58,7 +59,9 @@ async def http(tmp_path: Path) -> Any:
         return JSONResponse({"did": by.principal, "organisation": by.organisation, "roles": sorted(by.roles)})
 
     route = Route(method="GET", path="/me", action="me", access=AGENT, handler=me)
-    app = issuer_api((route, *compose(office)), Callers(verifier=verifier, agents=AgentCallers(office=office)), office)
+    agents, tenants = AgentCallers(office=office), Organisations(office=office)
+    callers = Callers(verifier=verifier, agents=agents, organisations=tenants)
+    app = issuer_api((route, *compose(office)), callers, office)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=harden(app)), base_url=ISSUER_URL) as client:
         yield client
     await engine.dispose()

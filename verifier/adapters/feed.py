@@ -18,7 +18,7 @@ from did_agent.errors import PeerUnavailable, Revoked, StatusUnavailable, Suspen
 from did_agent.keys.public import PublicKey
 from did_agent.policy.caller import VerifiedCaller
 from did_agent.proof.jose import parse_compact
-from did_agent.tokens.security_event import Risk, SecurityEvent, verify_event
+from did_agent.tokens.security_event import RESUMPTIONS, SUSPENSIONS, Risk, SecurityEvent, verify_event
 from verifier.ports import KeySource
 
 WAIT: Final = 10  # s the bridge may keep a question open
@@ -135,10 +135,10 @@ class RevocationFeed:
     def _apply(self, event: SecurityEvent) -> None:
         if event.risk is not None:
             self._risks.setdefault(event.subject, {})[event.risk.source] = event.risk
-        elif event.kind == "agent-resumed":
+        elif event.kind in RESUMPTIONS:
             if self._ended.get(event.subject) is Suspended:
                 del self._ended[event.subject]
-        elif event.kind == "agent-suspended":
+        elif event.kind in SUSPENSIONS:
             self._end(event.subject, self._ended.get(event.subject, Suspended))
         else:
             self._end(event.subject, Revoked)

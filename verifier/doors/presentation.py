@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Literal
 
-from did_agent.credential.chain import VerifiedChain, verify_chain
+from did_agent.credential.chain import VerifiedChain, require_trusted_root, verify_chain
 from did_agent.credential.known import KnownCredentials
 from did_agent.credential.standing import require_standing
-from did_agent.credential.trust import TrustedIssuers
+from did_agent.credential.trust import TrustSource
 from did_agent.did.resolve import method_key
 from did_agent.errors import BadDPoPProof, Expired, NotBound, Replayed, Revoked, Suspended
 from did_agent.keys.jwk import thumbprint
@@ -46,7 +46,7 @@ class PresentationDoor:
     """Takes presentations of credentials from trusted issuers, made for one resource."""
 
     resource: str
-    trusted: TrustedIssuers
+    trusted: TrustSource
     statuses: StatusListSource
     known: KnownCredentials = field(default_factory=KnownCredentials)
     mode: Mode = "both"
@@ -82,8 +82,9 @@ class PresentationDoor:
 
         Raises: Malformed, VerificationError, Unavailable.
         """
+        trusted = self.trusted.current(now)
         chain = verify_chain(
-            credentials, holder=holder, now=now, trusted=self.trusted, max_depth=MAX_DEPTH, known=self.known
+            credentials, holder=holder, now=now, trusted=trusted, max_depth=MAX_DEPTH, known=self.known
         )
         lists = await self.statuses.get(entry.list_url for entry in chain.status_entries)
         try:
@@ -109,8 +110,10 @@ class PresentationDoor:
         proven = prove_keys(shown, now=now, nonces=self.nonces)
         asked = replace(known.asked, expected=replace(known.asked.expected, now=now))
         is_recent(asked.signed, asked.expected)
-        if asked.chain is not None and now >= asked.chain.valid_until:
-            raise Expired("a credential of the chain has ended")
+        if asked.chain is not None:
+            require_trusted_root(asked.chain, self.trusted.current(now), now=now)
+            if now >= asked.chain.valid_until:
+                raise Expired("a credential of the chain has ended")
         return await self._enter(replace(known, asked=asked), proven)
 
     async def _enter(self, known: _Known, proven: ProvenKeys) -> Entry:
@@ -136,7 +139,11 @@ class PresentationDoor:
 
     def _expected(self, now: datetime) -> Expected:
         return Expected(
-            audience=frozenset({self.resource}), now=now, trusted=self.trusted, max_depth=MAX_DEPTH, challenge="jti"
+            audience=frozenset({self.resource}),
+            now=now,
+            trusted=self.trusted.current(now),
+            max_depth=MAX_DEPTH,
+            challenge="jti",
         )
 
     def _admission(self, presentation: VerifiedPresentation) -> Admission:
@@ -150,6 +157,7 @@ class PresentationDoor:
             form="vp",
             token_id=None,
             valid_until=presentation.valid_until,
+            vouched_by=None if presentation.chain is None else presentation.chain.root_issuer,
         )
 
 

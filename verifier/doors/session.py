@@ -65,6 +65,7 @@ class SessionDoor:
             form="session",
             token_id=session.id,
             valid_until=presentation.valid_until,
+            vouched_by=None if presentation.chain is None else presentation.chain.root_issuer,
         )
 
 

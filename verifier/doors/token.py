@@ -17,7 +17,7 @@ from verifier.delegation import StrictDelegation
 from verifier.doors.known import KnownCallers
 from verifier.http import Shown
 from verifier.model import Admission, Entry
-from verifier.ports import KeySource
+from verifier.ports import KeySource, TokenStatuses
 from verifier.sender import ProvenKeys, prove_keys, require_bound, single_use
 
 _SKEW = timedelta(seconds=SKEW)
@@ -43,6 +43,7 @@ class TokenDoor:
     keys: KeySource
     delegation: StrictDelegation | None = None  # without it the bridge's word on delegations is enough
     nonces: NonceRing | None = None
+    statuses: TokenStatuses | None = None  # the bridge's status lists; without them its feed alone says what ended
     callers: KnownCallers = field(default_factory=KnownCallers)
 
     def opens(self, _shown: Shown, jws: UnverifiedJWS | None) -> bool:
@@ -76,7 +77,8 @@ class TokenDoor:
         token = known.token
         if now - _SKEW >= token.expires:
             raise Expired("exp has passed")
-        if token.confirmation is None and self.delegation is None and shown.scheme == "bearer":
+        is_plain = token.confirmation is None and token.status is None and self.delegation is None
+        if is_plain and shown.scheme == "bearer":
             return known.plain
         proven = prove_keys(shown, now=now, nonces=self.nonces)
         if token.confirmation is not None and token.confirmation not in proven.confirmations:
@@ -86,6 +88,8 @@ class TokenDoor:
     async def _enter(self, known: _KnownToken, proven: ProvenKeys, now: datetime) -> Entry:
         token, admission = known.token, known.admission
         require_bound(token.confirmation, proven)
+        if token.status is not None and self.statuses is not None:
+            await self.statuses.require_valid(token.status, now)
         if self.delegation is not None:
             behind = await self.delegation.require(token, now=now)
             # Whoever forged a token may have left out the credential whose revocation would end it.
@@ -96,4 +100,10 @@ class TokenDoor:
 
     def _admission(self, token: AccessToken) -> Admission:
         caller = self.callers.same(caller_from_token(token))
-        return Admission(caller=caller, form="jwt", token_id=token.id, valid_until=token.expires)
+        return Admission(
+            caller=caller,
+            form="jwt",
+            token_id=token.id,
+            valid_until=token.expires,
+            organisation=token.organisation,
+        )

@@ -8,6 +8,7 @@ from bridge.authority import authority_at, choose_resource
 from bridge.clients import Client, require_client
 from bridge.grants import client_credentials
 from bridge.model import Grant
+from bridge.model.operators import OrganisationOperator
 from bridge.service.attempt import Attempt
 from bridge.service.grants.token_exchange import TokenExchange
 from bridge.service.lookup import Lookup
@@ -19,7 +20,8 @@ class ClientCredentials:
     """The grant of whoever authenticates as itself."""
 
     lookup: Lookup
-    operators: frozenset[str]
+    operators: frozenset[str]  # the deployment's own
+    issuer_url: str  # the only party that operators of organisations may use
     presentations: TokenExchange  # judges what rides inside a client assertion
 
     async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
@@ -35,6 +37,11 @@ class ClientCredentials:
             return client_credentials.judge_operator(
                 authenticated.id, requested=attempt.scopes, resource=served, now=now
             )
+        if wanted == (self.issuer_url,) and (operator := await self._operator(authenticated.id)) is not None:
+            served, _ = await self.lookup.resource_and_user(attempt, choose_resource(wanted, ()))
+            return client_credentials.judge_organisation_operator(
+                operator, requested=attempt.scopes, resource=served, now=now
+            )
         if authenticated.presentation is not None:
             shown = await self.presentations.present(attempt, authenticated, authenticated.presentation)
             return replace(shown, type="client_credentials")
@@ -47,3 +54,7 @@ class ClientCredentials:
         return client_credentials.judge_agent(
             agent.did, requested=attempt.scopes, resource=resource, authority=authority, now=now
         )
+
+    async def _operator(self, did: str) -> OrganisationOperator | None:
+        async with self.lookup.store.transaction() as work:
+            return await work.operator(did)

@@ -1,0 +1,157 @@
+"""`/organisations` and `/proposals`: who shares the deployment, and what waits for a second admin."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from did_agent.adapters.openapi import ANY, TEXT, Answer, Operation, listed, record
+from did_agent.adapters.web_input import read_json
+from did_agent.clock import format_timestamp
+from issuer.access import ADMINS, READERS
+from issuer.api.routes import Replay, Route, asked
+from issuer.model import Operator
+from issuer.model.organisations import Control, Organisation, Proposal
+from issuer.service.organisations import Organisations
+
+
+class CreateOrganisation(BaseModel):
+    """A new tenant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[StrictStr, Field(min_length=1, max_length=63)]
+    title: Annotated[StrictStr, Field(max_length=256)] = ""
+
+
+class Controls(BaseModel):
+    """What takes two people."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dual_control: Annotated[list[Control], Field(max_length=8)]
+
+
+_ORGANISATION: Final = record(name=TEXT, title=TEXT, did=TEXT, dual_control=listed(TEXT), created=TEXT)
+_PROPOSAL: Final = record(
+    id=TEXT, control=TEXT, action=TEXT, method=TEXT, path=TEXT, body=TEXT, by=TEXT, proposed=TEXT, expires=TEXT,
+    verdict=TEXT, decided_by=ANY,
+)  # fmt: skip
+ORGANISATIONS: Final[dict[str, Operation]] = {
+    "POST /organisations": Operation(
+        summary="Make an organisation",
+        answers={201: Answer("Made.", _ORGANISATION)},
+        body=CreateOrganisation,
+        auth=("operator",),
+    ),
+    "GET /organisations": Operation(
+        summary="List organisations",
+        answers={200: Answer("Those that may be seen.", record(organisations=listed(_ORGANISATION), next=ANY))},
+        auth=("operator",),
+    ),
+    "PUT /dual-control": Operation(
+        summary="Say what takes two people",
+        answers={200: Answer("Said.", _ORGANISATION), 202: Answer("Waits for a second admin.", _PROPOSAL)},
+        body=Controls,
+        auth=("operator",),
+    ),
+    "GET /proposals": Operation(
+        summary="List what waits for a second admin, or did",
+        answers={200: Answer("The newest.", record(proposals=listed(_PROPOSAL), next=ANY))},
+        query={"limit": {"type": "integer", "minimum": 1, "maximum": 100}},
+        auth=("operator",),
+    ),
+    "POST /proposals/{identifier}/approve": Operation(
+        summary="Approve a proposal of another admin, and do it",
+        answers={200: Answer("Done; the answer is that of the request.", ANY), 201: Answer("Done.", ANY)},
+        auth=("operator",),
+    ),
+    "POST /proposals/{identifier}/reject": Operation(
+        summary="Reject a proposal", answers={200: Answer("Rejected.", _PROPOSAL)}, auth=("operator",)
+    ),
+}
+
+
+def proposal_out(proposal: Proposal) -> dict[str, object]:
+    """Return the wire form of a proposal."""
+    return {
+        "id": proposal.id,
+        "control": proposal.control,
+        "action": proposal.action,
+        "method": proposal.method,
+        "path": proposal.path,
+        "body": proposal.body,
+        "by": proposal.by,
+        "proposed": format_timestamp(proposal.proposed),
+        "expires": format_timestamp(proposal.expires),
+        "verdict": proposal.verdict,
+        "decided_by": proposal.decided_by,
+    }
+
+
+def routes(service: Organisations) -> Sequence[Route]:
+    """Return the routes."""
+
+    def shown(one: Organisation) -> dict[str, object]:
+        return {
+            "name": one.name,
+            "title": one.title,
+            "did": service.office.did_of(one.name),
+            "dual_control": sorted(one.dual_control),
+            "created": format_timestamp(one.created),
+        }
+
+    async def create(request: Request, by: Operator) -> Response:
+        body = await read_json(request, CreateOrganisation)
+        return JSONResponse(shown(await service.create(body.name, body.title, by=by)), status_code=201)
+
+    async def organisations(_request: Request, by: Operator) -> Response:
+        return JSONResponse({"organisations": [shown(one) for one in await service.list(by=by)], "next": None})
+
+    async def control(request: Request, by: Operator) -> Response:
+        body = await read_json(request, Controls)
+        return JSONResponse(shown(await service.control(frozenset(body.dual_control), by=by)))
+
+    async def proposals(request: Request, by: Operator) -> Response:
+        _, limit = asked(request)
+        found = await service.proposals(limit=limit, by=by)
+        return JSONResponse({"proposals": [proposal_out(one) for one in found], "next": None})
+
+    def deciding(verdict: Literal["approved", "rejected"]) -> Callable[[Request, Operator], Awaitable[Response]]:
+        async def decide(request: Request, by: Operator) -> Response:
+            decided = await service.decide(request.path_params["identifier"], verdict, by=by)
+            if verdict == "rejected":
+                return JSONResponse(proposal_out(decided))
+            replay: Replay = request.app.state.replay  # does what was asked for, as if the request came now
+            return await replay(request, decided, by)
+
+        return decide
+
+    one = "/proposals/{identifier}"
+    return (
+        Route(method="POST", path="/organisations", action="organisation.create", access=ADMINS, handler=create),
+        Route(method="GET", path="/organisations", action="organisation.list", access=READERS, handler=organisations),
+        Route(
+            method="PUT",
+            path="/dual-control",
+            action="organisation.control",
+            access=ADMINS,
+            handler=control,
+            control="control",
+        ),
+        Route(method="GET", path="/proposals", action="proposal.list", access=READERS, handler=proposals),
+        Route(
+            method="POST",
+            path=f"{one}/approve",
+            action="proposal.approve",
+            access=ADMINS,
+            handler=deciding("approved"),
+        ),
+        Route(
+            method="POST", path=f"{one}/reject", action="proposal.reject", access=ADMINS, handler=deciding("rejected")
+        ),
+    )
