@@ -44,7 +44,8 @@ KINDS: Final[Mapping[str, str]] = {
     "switch.off": "switch.off",
     "webhook.test": "webhook.test",
 }
-TOPICS: Final = frozenset({"*", *KINDS.values(), *(kind.split(".")[0] + ".*" for kind in KINDS.values())})
+_HEARD: Final = frozenset(KINDS.values()) - {"webhook.test"}
+TOPICS: Final = frozenset({"*", *_HEARD, *(kind.split(".")[0] + ".*" for kind in _HEARD)})
 OVERLAP: Final = timedelta(days=1)  # how long the key before signs beside a new one
 PATIENCE: Final = timedelta(days=1)  # how long a delivery is tried
 FIRST_WAIT: Final = 5.0  # s before the second attempt

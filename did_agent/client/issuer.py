@@ -39,7 +39,7 @@ class IssuerClient:
         """Answer an invitation with a proof of possession."""
         return await self._send("POST", f"/agents/{segment(agent_id)}/enrolment", json={"presentation": presentation})
 
-    async def agents(self, **filters: str) -> list[dict[str, Any]]:
+    async def agents(self, /, **filters: str) -> list[dict[str, Any]]:
         """Return all agents that fit, page by page."""
         found: list[dict[str, Any]] = []
         while True:
@@ -77,7 +77,7 @@ class IssuerClient:
         }
         return await self._send("POST", f"/agents/{segment(identifier)}/credentials", json=body)
 
-    async def credentials(self, **filters: str) -> list[dict[str, Any]]:
+    async def credentials(self, /, **filters: str) -> list[dict[str, Any]]:
         """Return the newest credentials that fit."""
         return objects_in(await self._send("GET", "/credentials", params=filters), "credentials")
 

@@ -25,17 +25,17 @@ class RegistryClient:
     url: str
     auth: httpx2.Auth | None = None
 
-    def search(self, **filters: str | None) -> AsyncIterator[dict[str, Any]]:
+    def search(self, /, **filters: str | None) -> AsyncIterator[dict[str, Any]]:
         """Yield agents that fit: name, prefix, text, state, sponsor, owner, tag, group, template, did."""
         return self._pages("/agents", "agents", filters)
 
-    async def count(self, **filters: str | None) -> tuple[int, bool]:
+    async def count(self, /, **filters: str | None) -> tuple[int, bool]:
         """Return how many agents fit, and whether that is exact: beyond some thousands it is "at least"."""
         query = {name: value for name, value in filters.items() if value is not None}
         page = await self._send("GET", "/agents", params={**query, "count": "true", "limit": "1"})
         return int(page["count"]), bool(page["count_exact"])
 
-    async def describe(self, identifier: str, **said: Any) -> dict[str, Any]:
+    async def describe(self, /, identifier: str, **said: Any) -> dict[str, Any]:
         """Say something else of an agent: name, description, metadata, redirect_uris, tags, groups, sponsor."""
         return await self._send("PATCH", f"/agents/{segment(identifier)}", json=said)
 
@@ -62,7 +62,7 @@ class RegistryClient:
         headers = {IDEMPOTENCY_KEY: sha256(keys.encode()).hexdigest()}  # every row has a key of its own at the issuer
         return await self._send("POST", "/agents/import", json={"rows": list(rows)}, headers=headers)
 
-    async def put_template(self, name: str, *, sponsor: str, **defaults: Any) -> dict[str, Any]:
+    async def put_template(self, /, name: str, *, sponsor: str, **defaults: Any) -> dict[str, Any]:
         """Write a version of a blueprint: description, metadata, redirect_uris, tags, groups."""
         return await self._send("PUT", f"/templates/{segment(name)}", json={"sponsor": sponsor, **defaults})
 

@@ -26,7 +26,7 @@ class TrustClient:
     url: str
     auth: httpx2.Auth | None = None
 
-    async def add(self, issuer: str, *, resources: list[str], **said: Any) -> dict[str, Any]:
+    async def add(self, /, issuer: str, *, resources: list[str], **said: Any) -> dict[str, Any]:
         """Trust a DID for `resources`; returns the line and the version of the list that has it first.
 
         Raises: ServerRefused, PeerUnavailable.

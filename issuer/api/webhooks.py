@@ -78,7 +78,7 @@ def routes(service: Webhooks, cursors: Cursors) -> Sequence[Route]:
         ("PATCH", one, "webhook.change", ADMINS, change),
         ("DELETE", one, "webhook.remove", ADMINS, remove),
         ("POST", f"{one}/rotate", "webhook.rotate", ADMINS, rotate),
-        ("POST", f"{one}/test", "webhook.test", ADMINS, test),
+        ("POST", f"{one}/test", "webhook.try", ADMINS, test),
         ("GET", f"{one}/deliveries", "webhook.deliveries", _AUDITORS, deliveries),
         ("POST", f"{one}/deliveries/{{delivery}}/resend", "webhook.resend", ADMINS, send_again),
     )

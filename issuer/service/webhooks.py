@@ -140,8 +140,8 @@ class Webhooks:
             endpoint = await _found(work, identifier, by)
             if endpoint.disabled is not None:
                 raise StateConflict(f"the webhook is disabled: {endpoint.disabled}")
-            event = await self._record(work, endpoint, "webhook.test", "a test", by)
-            told = announcement_of(event)
+            event = await self._record(work, endpoint, "webhook.try", "a test", by)
+            told = announcement_of(replace(event, action="webhook.test"))  # for this one alone, whatever it listens to
             assert told is not None  # noqa: S101  # the table has it
             await work.announce([told], endpoint_id=endpoint.id)
         self.office.news.wake_audit()
