@@ -139,6 +139,10 @@ class Agent:
         """Whether a change of keys was begun and is to be ended by `rotate`."""
         return self._wallet.has_next_key(self.name)
 
+    def grants(self, issuer: str) -> OwnGrants:
+        """Return what this agent may ask for and take at an issuer."""
+        return OwnGrants(AgentIssuerClient(issuer, self._key, clock=self._clock))
+
     def own_record(self, issuer: str) -> OwnRecord:
         """Return this agent's view of its own record at its issuer."""
         return OwnRecord(issuer, self._key, clock=self._clock)

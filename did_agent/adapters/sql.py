@@ -18,6 +18,8 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    bindparam,
+    cast,
     delete,
     event,
     func,
@@ -144,9 +146,25 @@ async def insert_new(
     """
     if not rows:
         return frozenset()
-    insert = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
-    statement = insert.on_conflict_do_nothing().returning(*table.primary_key)
-    return frozenset(map(tuple, (await connection.execute(statement, [dict(row) for row in rows])).all()))
+    if connection.dialect.name == "postgresql":
+        done = await connection.execute(_unnested(table, tuple(rows[0])), _columns_of(rows))
+    else:
+        statement = sqlite.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+        done = await connection.execute(statement, [dict(row) for row in rows])
+    return frozenset(map(tuple, done.all()))
+
+
+@cache
+def _unnested(table: Table, names: tuple[str, ...]) -> Insert:
+    """Return an insert that takes one array for each column: PostgreSQL reads it many times faster than many rows."""
+    arrays = [cast(bindparam(f"all_{name}"), postgresql.ARRAY(table.c[name].type)) for name in names]
+    values = func.unnest(*arrays).table_valued(*names).render_derived()
+    insert = postgresql.insert(table).from_select(names, select(*(values.c[name] for name in names)))
+    return insert.on_conflict_do_nothing().returning(*table.primary_key)
+
+
+def _columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {f"all_{name}": [row[name] for row in rows] for name in rows[0]}
 
 
 async def pass_gate(connection: AsyncConnection, gate: int) -> None:

@@ -24,6 +24,7 @@ from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
 from did_agent.cli.enrolment import attest, enrol
 from did_agent.cli.federation import federation
+from did_agent.cli.granting import capability, request, role
 from did_agent.cli.importing import import_agents
 from did_agent.cli.inspection import verify_file
 from did_agent.cli.keys import did, key
@@ -41,6 +42,7 @@ from did_agent.cli.tokens import token
 from did_agent.cli.tools import tool
 from did_agent.cli.trusting import trust
 from did_agent.cli.up import asked_to_end, run_alone, running
+from did_agent.cli.webhooks import webhook
 from did_agent.errors import DidAgentError, Misconfigured
 
 DEFAULT_PORT = 8_400
@@ -183,6 +185,7 @@ for group in (
     audit,
     resource,
     user,
+    capability,
     client,
     delegation,
     federation,
@@ -190,11 +193,14 @@ for group in (
     offer,
     operator,
     policy,
+    request,
+    role,
     signal,
     signing_key,
     subject,
     task,
     trust,
+    webhook,
     key,
     did,
     doctor,

@@ -1,4 +1,3 @@
-# ENROL: read /tmp/h/ENROL-note.md first, then delete this line.
 """Tables of enrolment tokens, attested workloads, and keys that wait for somebody's word."""
 
 from __future__ import annotations

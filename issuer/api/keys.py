@@ -1,4 +1,3 @@
-# ENROL: read /tmp/h/ENROL-note.md first, then delete this line.
 """Agents' keys: rotate, recover, list."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ENROL: read /tmp/h/ENROL-note.md first, then delete this line.
 """Replacing an agent's key: by its own word, or by its owner's after a loss; the agent stays who it is."""
 
 from __future__ import annotations

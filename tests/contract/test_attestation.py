@@ -21,7 +21,15 @@ from did_agent.tokens.profiles import (
     SECURITY_EVENT,
     TRUST_LIST,
 )  # fmt: skip
-from tests.fakes.issuer_world import ADMIN, ISSUER_URL, auth, granted, issuer, recorded, register
+from tests.fakes.issuer_world import (
+    ADMIN,
+    ISSUER_URL,
+    granted,
+    issuer,
+    other_organisation,
+    recorded,
+    register,
+)
 from tests.fakes.platform import CLUSTER, SUBJECT, Platform, possession, rule
 
 BLUEPRINT = {"sponsor": "Shop team", "description": "Counts stock"}
@@ -240,7 +248,7 @@ async def test_a_rule_that_is_removed_lets_nobody_in(database_url: str) -> None:
         await ruled(http)
         listed = (await http.get("/attestation-rules", headers=ADMIN)).json()["attestation_rules"]
         assert [(row["name"], row["claims"]["sub"]) for row in listed] == [("cluster", SUBJECT)]
-        acme = auth("issuer:admin", organisation="acme")
+        acme = await other_organisation(http)
         assert (await http.get("/attestation-rules", headers=acme)).json()["attestation_rules"] == []
         assert (await http.delete("/attestation-rules/cluster", headers=acme)).status_code == 404
         assert (await attest(http, platform.token(), key(), organisation="acme")).status_code == 401

@@ -15,7 +15,17 @@ from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from issuer.adapters.sql import metadata
 from tests.fakes.guard_world import NOW
-from tests.fakes.issuer_world import ADMIN, OPERATOR, answer_to, auth, issuer, onboard, recorded, register
+from tests.fakes.issuer_world import (
+    ADMIN,
+    OPERATOR,
+    answer_to,
+    auth,
+    issuer,
+    onboard,
+    other_organisation,
+    recorded,
+    register,
+)
 from tests.fakes.platform import possession
 
 OTHER = auth("issuer:manage", subject="did:key:other")
@@ -136,7 +146,7 @@ async def test_sponsors_hand_out_tokens_for_their_own_agents_alone(database_url:
         assert [row["id"] for row in seen] == [made["id"]]
         ended = await http.delete(f"/enrolment-tokens/{theirs['id']}", headers=SPONSOR)
         assert ended.status_code == 404
-        elsewhere = auth("issuer:admin", organisation="acme")
+        elsewhere = await other_organisation(http)
         assert (await http.delete(f"/enrolment-tokens/{theirs['id']}", headers=elsewhere)).status_code == 404
 
 
@@ -191,7 +201,7 @@ async def test_who_decides_is_the_owner_or_a_manager_who_did_not_let_it_in(datab
         agent = await wait_for_owner(http, key(1), owner="did:key:sponsor")
         path = f"/enrolments/{agent['application']}/approve"
         stranger = auth("issuer:sponsor", subject="did:key:stranger")
-        outsider = auth("issuer:admin", organisation="acme")
+        outsider = await other_organisation(http)
         for headers, status in ((ADMIN, 403), (stranger, 404), (outsider, 404), (auth("issuer:audit"), 403)):
             refused = await http.post(path, json={"reason": "yes"}, headers=headers)
             assert refused.status_code == status, refused.text

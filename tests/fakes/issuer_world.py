@@ -131,6 +131,13 @@ async def onboard(http: httpx2.AsyncClient, name: str = "stock-agent", key: Sign
     return dict(enrolled.json())
 
 
+async def other_organisation(http: httpx2.AsyncClient, name: str = "acme") -> dict[str, str]:
+    """Return the header of an admin of another organisation."""
+    made = await http.post("/organisations", json={"name": name}, headers=ADMIN)
+    assert made.status_code == 201, made.text
+    return auth("issuer:admin", organisation=name)
+
+
 async def granted(http: httpx2.AsyncClient, agent: dict[str, Any], **changes: Any) -> dict[str, Any]:
     issued = await http.post(f"/agents/{agent['agent_id']}/credentials", json=CAPABILITIES | changes, headers=ADMIN)
     assert issued.status_code == 201, issued.text

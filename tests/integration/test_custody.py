@@ -17,7 +17,17 @@ from did_agent.presentation.present import present_jwt
 from tests.contract.conftest import database_url
 from tests.contract.test_enrolment import everything
 from tests.fakes.guard_world import NOW
-from tests.fakes.issuer_world import ADMIN, ISSUER_URL, answer_to, auth, issuer, onboard, recorded, register
+from tests.fakes.issuer_world import (
+    ADMIN,
+    ISSUER_URL,
+    answer_to,
+    auth,
+    issuer,
+    onboard,
+    other_organisation,
+    recorded,
+    register,
+)
 
 __all__ = ["database_url"]  # fixtures count as names of the module
 
@@ -83,7 +93,7 @@ async def test_nobody_gets_a_key_for_an_agent_that_has_its_own(tmp_path: Path) -
         other = await register(http, "other")
         for headers, status in (
             (auth("issuer:sponsor", subject="did:key:stranger"), 404),
-            (auth("issuer:admin", organisation="acme"), 404),
+            (await other_organisation(http), 404),
             (auth("issuer:audit"), 403),
             ({}, 401),
         ):

@@ -30,6 +30,16 @@ LEAVES = [
 ]
 # Of tokens, consent, policy, audit and stores: no credential is verified where they arise, so their family's type will do.
 ELSEWHERE = {
+    errors.BadCredentialRequest,
+    errors.UnknownConfiguration,
+    errors.UnknownCredentialIdentifier,
+    errors.NoResponseEncryption,
+    errors.BadNotification,
+    errors.BadKeyProof,
+    errors.BadProofNonce,
+    errors.CredentialRequestDenied,
+    errors.UnknownTransaction,
+    errors.UnknownNotification,
     errors.BadEvent,
     errors.UnknownEvent,
     errors.TaskCompleted,
