@@ -17,6 +17,7 @@ from did_agent.client.delegations import Delegations
 from did_agent.client.dpop import DPoPSigner
 from did_agent.client.enrolment import HOME, Enrolling
 from did_agent.client.errors import ServerRefused
+from did_agent.client.grants import OwnGrants
 from did_agent.client.issuer import IssuerClient
 from did_agent.client.issuer_agent import AgentIssuerClient
 from did_agent.client.own import OwnRecord, documents_in

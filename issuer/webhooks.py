@@ -80,7 +80,7 @@ def announcement_of(event: AuditEvent) -> Announcement | None:
 
 def topics_for(kind: str) -> Sequence[str]:
     """Return the topics under which a kind of event is heard."""
-    return ("*", kind.split(".")[0] + ".*", kind)
+    return ("*", kind.split(".", maxsplit=1)[0] + ".*", kind)
 
 
 def require_topics(topics: Sequence[str]) -> tuple[str, ...]:

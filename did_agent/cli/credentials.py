@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import click
 
 from did_agent.agent import Agent
 from did_agent.cli.agents import find_agent
 from did_agent.cli.deployment import Deployment
+from did_agent.cli.granting import grants
 from did_agent.cli.inspection import verify_file
 from did_agent.cli.limits import limit_options, read_limits
 from did_agent.cli.output import emit, json_option, table
@@ -72,7 +73,7 @@ async def _issue(at: Deployment, name: str, capability: dict[str, Any], options:
 
 @cred.command("list")
 @click.option("--agent", help="Only this agent's, by name, id or DID.")
-@click.option("--state", type=click.Choice(["active", "revoked", "expired"]))
+@click.option("--state", type=click.Choice(["active", "suspended", "revoked", "expired"]))
 @json_option
 @click.pass_obj
 def list_credentials(at: Deployment, agent: str | None, state: str | None, as_json: bool) -> None:
@@ -112,6 +113,50 @@ async def _revoke(at: Deployment, identifier: str | None, name: str | None, reas
     if not ids:
         raise NotFound(f"{name} has no active credential")
     return [await at.issuer.revoke_credential(one, reason=reason) for one in ids]
+
+
+def _pause(change: Literal["suspend", "resume"], words: str) -> None:
+    @cred.command(change, help=words)
+    @click.argument("identifier")
+    @click.option("--reason", required=True, help="Why; kept in the audit log.")
+    @json_option
+    @click.pass_obj
+    def command(at: Deployment, identifier: str, reason: str, as_json: bool) -> None:
+        changed = asyncio.run(grants(at).change(identifier, change, reason=reason))
+        heard = "verifiers have heard" if changed["propagated"] else "the bridge will be told"
+        emit(changed, as_json=as_json, text=f"{changed['id']} is {changed['state']}; {heard}")
+
+
+_pause("suspend", "Suspend a credential, and with it every token made from it.")
+_pause("resume", "Take a suspension back.")
+
+
+@cred.command()
+@click.argument("agent")
+@json_option
+@click.pass_obj
+def collect(at: Deployment, agent: str, as_json: bool) -> None:
+    """Take what the roles of an agent of the wallet here give it, and keep it."""
+    held = Agent.load(agent, path=at.wallet.path)
+    made = asyncio.run(held.grants(at.urls.issuer_url).collect())
+    for one in made:
+        held.add_credential(one)
+    shown = [{"id": one["id"], "valid_until": one["validUntil"], "tools": _tools(one)} for one in made]
+    emit({"credentials": made}, as_json=as_json, text=table(shown, ("id", "valid_until", "tools")))
+
+
+@cred.command()
+@click.argument("agent")
+@click.argument("identifier")
+@click.option("--end-old", is_flag=True, help="Revoke the one before at once.")
+@json_option
+@click.pass_obj
+def renew(at: Deployment, agent: str, identifier: str, end_old: bool, as_json: bool) -> None:
+    """Renew a credential of an agent of the wallet here, in the last third of its life."""
+    held = Agent.load(agent, path=at.wallet.path)
+    made = asyncio.run(held.grants(at.urls.issuer_url).renew(identifier, end_old=end_old))
+    held.add_credential(made)
+    emit(made, as_json=as_json, text=f"renewed as {made['id']} until {made['validUntil']}")
 
 
 cred.add_command(verify_file, "verify")

@@ -1,4 +1,4 @@
-"""`did-agent capability …`, `did-agent role …` and `did-agent request …`: what agents may be granted, and who says so."""
+"""`did-agent capability …`, `did-agent role …`, `did-agent request …`: what agents may be granted, and who says so."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def put_capability(  # options of one command
 def list_capabilities(at: Deployment, as_json: bool) -> None:
     """List capability templates."""
     found = asyncio.run(_all(grants(at).capabilities()))
-    shown = [{**one, "tools": sorted({tool for part in one["capabilities"] for tool in part["tools"]})} for one in found]
+    shown = [
+        {**one, "tools": sorted({tool for part in one["capabilities"] for tool in part["tools"]})} for one in found
+    ]
     emit({"capabilities": found}, as_json=as_json, text=table(shown, _CAPABILITIES))
 
 

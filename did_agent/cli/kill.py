@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import click
 
 from did_agent.cli.deployment import Deployment
+from did_agent.cli.organisations import waits
 from did_agent.cli.output import emit, json_option, table
 from did_agent.cli.reach import confirm, dry_run_option, told, yes_option
 from did_agent.cli.registry import registry_of, take
@@ -39,7 +40,7 @@ def _kill(scope: Scope, words: str) -> None:
             return
         confirm(seen, what=what, yes=yes, always=True)
         on = asyncio.run(client.kill(scope, target, reason=reason))
-        emit(on, as_json=as_json, text=f"{on['stopped']} agents are stopped; {_heard(on)}\nundo: unkill {on['id']}")
+        emit(on, as_json=as_json, text=waits(on) or _stopped(on))
 
     for option in argument:
         command = option(command)
@@ -84,6 +85,10 @@ async def _lift(at: Deployment, identifier: str, reason: str) -> dict[str, Any]:
             if (one["scope"], one["target"]) == (cast("Scope", scope), target):
                 identifier = one["id"]
     return await client.lift(identifier, reason=reason)
+
+
+def _stopped(on: dict[str, Any]) -> str:
+    return f"{on['stopped']} agents are stopped; {_heard(on)}\nundo: unkill {on['id']}"
 
 
 def _heard(answer: dict[str, Any]) -> str:

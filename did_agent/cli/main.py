@@ -32,6 +32,7 @@ from did_agent.cli.kill import kill, unkill
 from did_agent.cli.login import login
 from did_agent.cli.offers import offer
 from did_agent.cli.operators import operator
+from did_agent.cli.organisations import org, proposal
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
 from did_agent.cli.policy import policy
 from did_agent.cli.registry import group as agent_group
@@ -192,7 +193,9 @@ for group in (
     login,
     offer,
     operator,
+    org,
     policy,
+    proposal,
     request,
     role,
     signal,

@@ -10,6 +10,7 @@ import click
 
 from did_agent.cli.agents import agent, find_agent
 from did_agent.cli.deployment import Deployment
+from did_agent.cli.organisations import waits
 from did_agent.cli.output import emit, json_option, say, table
 from did_agent.client.trust import TrustClient, issuer_did
 from did_agent.clock import format_timestamp, system_clock
@@ -49,10 +50,7 @@ def trust() -> None:
 def add(at: Deployment, /, issuer: str, *, did: str | None, yes: bool, as_json: bool, **said: Any) -> None:
     """Trust the issuer at an https address, or with a DID, for servers of ours."""
     added = asyncio.run(_add(at, issuer, did, sure=yes, said=said))
-    text = (
-        f"{added['issuer']} may grant {', '.join(added['tools'] or ['every tool'])} at {', '.join(added['resources'])}"
-    )
-    emit(added, as_json=as_json, text=f"{text} ({added['id']})")
+    emit(added, as_json=as_json, text=waits(added) or _granted(added))
 
 
 @trust.command()
@@ -62,9 +60,8 @@ def add(at: Deployment, /, issuer: str, *, did: str | None, yes: bool, as_json: 
 def remove(at: Deployment, identifier: str, as_json: bool) -> None:
     """Take a line out by its id, or all lines of an issuer by its DID or address; access ends within a minute."""
     removed = asyncio.run(_remove(at, identifier))
-    emit(
-        {"removed": removed}, as_json=as_json, text="\n".join(f"{one['issuer']} is trusted no more" for one in removed)
-    )
+    lines = (waits(one) or f"{one['issuer']} is trusted no more" for one in removed)
+    emit({"removed": removed}, as_json=as_json, text="\n".join(lines))
 
 
 @trust.command("list")
@@ -127,6 +124,11 @@ async def _add(at: Deployment, issuer: str, did: str | None, *, sure: bool, said
         keys=list(said["keys"]),
         **{name: said[name] for name in ("valid_from", "valid_until", "note")},
     )
+
+
+def _granted(line: Mapping[str, Any]) -> str:
+    tools, resources = ", ".join(line["tools"] or ["every tool"]), ", ".join(line["resources"])
+    return f"{line['issuer']} may grant {tools} at {resources} ({line['id']})"
 
 
 async def _confirmed(url: str, did: str | None, *, sure: bool) -> str:

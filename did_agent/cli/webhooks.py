@@ -120,7 +120,9 @@ def resend(at: Deployment, identifier: str, delivery: str, as_json: bool) -> Non
 
 
 def _checked_by(made: dict[str, Any]) -> str:
-    return f"secret {made['secret']}" if made["secret"] else "\n".join(f"public key {one}" for one in made["public_keys"])
+    return (
+        f"secret {made['secret']}" if made["secret"] else "\n".join(f"public key {one}" for one in made["public_keys"])
+    )
 
 
 def _client(at: Deployment) -> WebhooksClient:

@@ -20,9 +20,7 @@ class WebhooksClient:
     def __init__(self, url: str, *, auth: httpx2.Auth) -> None:
         self.url, self._auth = url, auth
 
-    async def add(
-        self, url: str, topics: Sequence[str], *, description: str = "", scheme: Scheme = "v1a"
-    ) -> Document:
+    async def add(self, url: str, topics: Sequence[str], *, description: str = "", scheme: Scheme = "v1a") -> Document:
         """Add a webhook; the answer holds its public key, or its secret for the only time."""
         body = {"url": url, "topics": list(topics), "description": description, "scheme": scheme}
         return await self._send("POST", "/webhooks", json=body)

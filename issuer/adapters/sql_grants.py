@@ -13,6 +13,7 @@ from did_agent.adapters.sql import Prepared, insert_if_absent
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import StateConflict
+from issuer.adapters.agent_records import pass_switches
 from issuer.adapters.rows import Rows
 from issuer.adapters.sql_agents import agent_of
 from issuer.adapters.tables import agents, delegations, grants, metadata
@@ -61,13 +62,23 @@ class GrantRows(Rows):
         return [found[one] for one in identifiers if one in found]
 
     async def grants(
-        self, *, organisation: str, agent_id: str | None, state: GrantState | None, now: datetime, limit: int
+        self,
+        *,
+        organisation: str,
+        agent_id: str | None,
+        state: GrantState | None,
+        now: datetime,
+        limit: int,
+        owner: str | None = None,
     ) -> Sequence[Grant]:
-        """Return credentials that are in a state now, newest first."""
+        """Return credentials that are in a state now, newest first; with `owner` those of its agents alone."""
         query = select(grants).where(grants.c.organisation == organisation)
         query = query.order_by(grants.c.issued.desc(), grants.c.id).limit(limit)
         if agent_id is not None:
             query = query.where(grants.c.agent_id == agent_id)
+        if owner is not None:
+            theirs = (agents.c.organisation == organisation) & (agents.c.owner == owner)
+            query = query.where(grants.c.agent_id.in_(select(agents.c.agent_id).where(theirs)))
         if state is not None:
             # Chosen before the limit cuts: ended credentials must not crowd out those in force.
             over, revoked = grants.c.valid_until <= numeric_date(now), grants.c.revoked.is_not(None)
@@ -84,6 +95,7 @@ class GrantRows(Rows):
     async def agents_by_name(self, identifiers: Sequence[str], *, organisation: str) -> dict[str, Agent]:
         """Return agents by what they were asked for, held until the transaction ends."""
         found: dict[str, Agent] = {}
+        await pass_switches(self._do)
         for part in _parts(sorted(set(identifiers))):
             named = or_(agents.c.agent_id.in_(part), agents.c.did.in_(part))
             query = select(agents).where(agents.c.organisation == organisation, named)

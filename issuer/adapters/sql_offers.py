@@ -13,7 +13,7 @@ from did_agent.clock import numeric_date
 from did_agent.credential.capability import parse_bare_capability
 from did_agent.encoding.timestamp import from_numeric_date
 from issuer.adapters.rows import Rows
-from issuer.adapters.tables import metadata
+from issuer.adapters.tables import agents, metadata
 from issuer.model import Source
 from issuer.model.grants import Terms
 from issuer.model.offers import Deferred, Notifiable, Offer, OfferToken, Verdict
@@ -100,12 +100,21 @@ class OfferRows(Rows):
         return await self._one_offer(_offers.c.handle_digest == handle_digest)
 
     async def offers(
-        self, *, organisation: str, agent_id: str | None, after: tuple[datetime, str] | None, limit: int
+        self,
+        *,
+        organisation: str,
+        agent_id: str | None,
+        after: tuple[datetime, str] | None,
+        limit: int,
+        owner: str | None = None,
     ) -> Sequence[Offer]:
-        """Return offers, newest first, that come after the one made at a time with an id."""
+        """Return offers, newest first, after the one made at a time with an id; with `owner` those to its agents."""
         query = select(_offers).where(_offers.c.organisation == organisation)
         if agent_id is not None:
             query = query.where(_offers.c.agent_id == agent_id)
+        if owner is not None:
+            theirs = (agents.c.organisation == organisation) & (agents.c.owner == owner)
+            query = query.where(_offers.c.agent_id.in_(select(agents.c.agent_id).where(theirs)))
         if after is not None:
             created, last = numeric_date(after[0]), after[1]
             older = (_offers.c.created < created) | ((_offers.c.created == created) & (_offers.c.id > last))

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint, text
 
 from did_agent.adapters.outbox import outbox_table
 from did_agent.adapters.sql import single_use_table
+
+
+def _few(table: str, column: str) -> Index:
+    some = text(f"{column} IS NOT NULL")
+    return Index(f"{table}_{column}", "organisation", "issued", "id", postgresql_where=some, sqlite_where=some)
+
 
 metadata: Final = MetaData()
 outbox: Final = outbox_table(metadata, "issuer")
@@ -76,6 +82,10 @@ grants: Final = Table(
     Index("issuer_credentials_template", "organisation", "template"),
     Index("issuer_credentials_agent", "organisation", "agent_id", "issued"),
     Index("issuer_credentials_issued", "organisation", "issued", "id"),
+    Index("issuer_credentials_ends", "organisation", "valid_until"),
+    # Few of many, which a list would look for among all.
+    _few("issuer_credentials", "revoked"),
+    _few("issuer_credentials", "suspended"),
 )
 delegations: Final = Table(  # credentials that agents made for others, with a place in a list of ours
     "issuer_delegations",

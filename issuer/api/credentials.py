@@ -27,8 +27,10 @@ _KEY: Final = re.compile(r"[!-~]{1,128}")
 
 def routes(service: Granting) -> Sequence[Route]:
     """Return the routes of credentials."""
-    renewals = Renewals(office=service.office)
+    return [*_granting(service), *_renewals(Renewals(office=service.office))]
 
+
+def _granting(service: Granting) -> Sequence[Route]:
     async def issue(request: Request, by: Operator) -> Response:
         body = await read_json(request, IssueCredential)
         grant = await service.issue(
@@ -76,6 +78,23 @@ def routes(service: Granting) -> Sequence[Route]:
 
         return handler
 
+    many, one = "/credentials", "/credentials/{identifier}"
+    table = (
+        ("POST", "/agents/{identifier}/credentials", "credential.issue", MANAGERS, issue),
+        ("POST", f"{many}/bulk", "credential.issue", MANAGERS, issue_many),
+        ("GET", many, "credential.list", READERS, listed),
+        ("GET", one, "credential.show", READERS, show),
+        ("POST", f"{one}/suspend", "credential.suspend", MANAGERS, pause("suspend")),
+        ("POST", f"{one}/resume", "credential.resume", MANAGERS, pause("resume")),
+        ("POST", f"{one}/revoke", "credential.revoke", MANAGERS, revoke),
+    )
+    return [
+        Route(method=method, path=path, action=action, access=access, handler=handler)
+        for method, path, action, access, handler in table
+    ]
+
+
+def _renewals(renewals: Renewals) -> Sequence[Route]:
     async def renew(request: Request, by: Operator) -> Response:
         body = await read_json(request, Renew)
         grant = await renewals.renew(request.path_params["identifier"], end_old=body.end_old, by=by)
@@ -93,20 +112,11 @@ def routes(service: Granting) -> Sequence[Route]:
         given = await renewals.entitlements(request.path_params["identifier"], by=by)
         return JSONResponse({"entitlements": [entitlement_out(one) for one in given]})
 
-    many, agent = "/credentials", "/agents/{identifier}"
-    one = f"{many}/{{identifier}}"
     table = (
-        ("POST", f"{agent}/credentials", "credential.issue", MANAGERS, issue),
-        ("POST", f"{agent}/credentials/collect", "credential.collect", MANAGERS, collect_for),
-        ("GET", f"{agent}/entitlements", "entitlement.list", READERS | AGENT, entitlements),
-        ("POST", f"{many}/bulk", "credential.issue", MANAGERS, issue_many),
-        ("POST", f"{many}/collect", "credential.collect", AGENT, collect),
-        ("GET", many, "credential.list", READERS, listed),
-        ("GET", one, "credential.show", READERS, show),
-        ("POST", f"{one}/renew", "credential.renew", AGENT, renew),
-        ("POST", f"{one}/suspend", "credential.suspend", MANAGERS, pause("suspend")),
-        ("POST", f"{one}/resume", "credential.resume", MANAGERS, pause("resume")),
-        ("POST", f"{one}/revoke", "credential.revoke", MANAGERS, revoke),
+        ("POST", "/agents/{identifier}/credentials/collect", "credential.collect", MANAGERS, collect_for),
+        ("GET", "/agents/{identifier}/entitlements", "entitlement.list", READERS | AGENT, entitlements),
+        ("POST", "/credentials/collect", "credential.collect", AGENT, collect),
+        ("POST", "/credentials/{identifier}/renew", "credential.renew", AGENT, renew),
     )
     return [
         Route(method=method, path=path, action=action, access=access, handler=handler)

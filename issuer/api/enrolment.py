@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
 from starlette.requests import Request
@@ -26,8 +26,8 @@ from issuer.api.schemas_enrolment import (
     policy_out,
     token_out,
 )
-from issuer.model import Agent, Operator
-from issuer.model.enrolment import Application, ApprovalPolicy, Enrolled, Verdict
+from issuer.model import Operator
+from issuer.model.enrolment import ApprovalPolicy, Enrolled, Verdict
 from issuer.service.applications import Applications
 from issuer.service.custody import Custody
 from issuer.service.enrolment import Enrolments

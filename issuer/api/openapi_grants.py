@@ -190,7 +190,5 @@ GRANTS: Final[dict[str, Operation]] = {
     "GET /webhooks/{identifier}/deliveries": _page(
         "What was delivered", "deliveries", _DELIVERY, state=one_of(*get_args(DeliveryState)), **_PAGED
     ),
-    "POST /webhooks/{identifier}/deliveries/{delivery}/resend": _do(
-        "Deliver again", record(delivery=TEXT), status=202
-    ),
+    "POST /webhooks/{identifier}/deliveries/{delivery}/resend": _do("Deliver again", record(delivery=TEXT), status=202),
 }

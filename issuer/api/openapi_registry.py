@@ -18,6 +18,7 @@ from did_agent.adapters.openapi import (
     one_of,
     record,
 )
+from issuer.api.organisations import WAITS
 from issuer.api.schemas import Reason
 from issuer.api.schemas_registry import (
     ChangeMembers,
@@ -175,7 +176,7 @@ def _switches() -> Mapping[str, Operation]:
         ),
         "POST /kill-switches": Operation(
             summary="Stop a sponsor's, a blueprint's, a group's or all agents",
-            answers={201: Answer("Stopped.", record(**_SWITCH, propagated=FLAG))},
+            answers={201: Answer("Stopped.", record(**_SWITCH, propagated=FLAG)), 202: WAITS},
             body=TurnOn,
             auth=_OPERATOR,
         ),

@@ -6,6 +6,7 @@ from typing import Final
 
 from did_agent.adapters.openapi import ANY, MAYBE, TEXT, WHOLE, Answer, Operation, Schema, listed, record
 from did_agent.tokens.trust_list import MEDIA_TYPE
+from issuer.api.organisations import WAITS
 from issuer.api.trust import AddTrust
 
 _OPERATOR: Final = ("operator",)
@@ -30,7 +31,7 @@ _DID: Final = {200: Answer("Found.", ANY, "application/did"), 304: Answer("The s
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "POST /trust": Operation(
-        summary="Trust an issuer", answers={201: Answer("Listed.", _CHANGED)}, body=AddTrust, auth=_OPERATOR
+        summary="Trust an issuer", answers={201: Answer("Listed.", _CHANGED), 202: WAITS}, body=AddTrust, auth=_OPERATOR
     ),
     "GET /trust": Operation(
         summary="List whom we trust",
@@ -41,7 +42,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         summary="Show a line of trust", answers={200: Answer("Found.", _LINE)}, auth=_OPERATOR
     ),
     "DELETE /trust/{identifier}": Operation(
-        summary="Trust an issuer no more", answers={200: Answer("Taken out.", _CHANGED)}, auth=_OPERATOR
+        summary="Trust an issuer no more", answers={200: Answer("Taken out.", _CHANGED), 202: WAITS}, auth=_OPERATOR
     ),
     "GET /.well-known/did-agent-trust-list": Operation(summary="The signed trust list", answers=_SIGNED),
     "GET /organisations/{organisation}/.well-known/did-agent-trust-list": Operation(

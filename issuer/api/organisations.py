@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from did_agent.adapters.openapi import ANY, TEXT, Answer, Operation, listed, record
+from did_agent.adapters.openapi import ANY, MAYBE, TEXT, Answer, Operation, listed, record
 from did_agent.adapters.web_input import read_json
 from did_agent.clock import format_timestamp
 from issuer.access import ADMINS, READERS
@@ -39,8 +39,9 @@ class Controls(BaseModel):
 _ORGANISATION: Final = record(name=TEXT, title=TEXT, did=TEXT, dual_control=listed(TEXT), created=TEXT)
 _PROPOSAL: Final = record(
     id=TEXT, control=TEXT, action=TEXT, method=TEXT, path=TEXT, body=TEXT, by=TEXT, proposed=TEXT, expires=TEXT,
-    verdict=TEXT, decided_by=ANY,
+    verdict=TEXT, decided_by=MAYBE,
 )  # fmt: skip
+WAITS: Final = Answer("Waits for a second admin.", record(proposal=TEXT, expires=TEXT))  # where that is set
 ORGANISATIONS: Final[dict[str, Operation]] = {
     "POST /organisations": Operation(
         summary="Make an organisation",
@@ -50,18 +51,18 @@ ORGANISATIONS: Final[dict[str, Operation]] = {
     ),
     "GET /organisations": Operation(
         summary="List organisations",
-        answers={200: Answer("Those that may be seen.", record(organisations=listed(_ORGANISATION), next=ANY))},
+        answers={200: Answer("Those that may be seen.", record(organisations=listed(_ORGANISATION), next=MAYBE))},
         auth=("operator",),
     ),
     "PUT /dual-control": Operation(
         summary="Say what takes two people",
-        answers={200: Answer("Said.", _ORGANISATION), 202: Answer("Waits for a second admin.", _PROPOSAL)},
+        answers={200: Answer("Said.", _ORGANISATION), 202: WAITS},
         body=Controls,
         auth=("operator",),
     ),
     "GET /proposals": Operation(
         summary="List what waits for a second admin, or did",
-        answers={200: Answer("The newest.", record(proposals=listed(_PROPOSAL), next=ANY))},
+        answers={200: Answer("The newest.", record(proposals=listed(_PROPOSAL), next=MAYBE))},
         query={"limit": {"type": "integer", "minimum": 1, "maximum": 100}},
         auth=("operator",),
     ),

@@ -159,8 +159,25 @@ def upgrade(op: Operations) -> None:
     op.create_index(
         "issuer_credentials_agent", "issuer_credentials", ["organisation", "agent_id", "issued"], unique=False
     )
+    op.create_index("issuer_credentials_ends", "issuer_credentials", ["organisation", "valid_until"], unique=False)
     op.create_index("issuer_credentials_issued", "issuer_credentials", ["organisation", "issued", "id"], unique=False)
+    op.create_index(
+        "issuer_credentials_revoked",
+        "issuer_credentials",
+        ["organisation", "issued", "id"],
+        unique=False,
+        postgresql_where=sa.text("revoked IS NOT NULL"),
+        sqlite_where=sa.text("revoked IS NOT NULL"),
+    )
     op.create_index("issuer_credentials_role", "issuer_credentials", ["organisation", "role", "agent_id"], unique=False)
+    op.create_index(
+        "issuer_credentials_suspended",
+        "issuer_credentials",
+        ["organisation", "issued", "id"],
+        unique=False,
+        postgresql_where=sa.text("suspended IS NOT NULL"),
+        sqlite_where=sa.text("suspended IS NOT NULL"),
+    )
     op.create_index("issuer_credentials_template", "issuer_credentials", ["organisation", "template"], unique=False)
     op.create_table(
         "issuer_delegations",

@@ -27,6 +27,7 @@ LIFECYCLE: Final[Mapping[tuple[State, Change], State]] = {
     ("suspended", "resume"): "active",
     ("suspended", "retire"): "retired",
     ("active", "recover"): "pending",  # its key was lost: it waits for the next one
+    ("suspended", "recover"): "pending",  # who hears of a theft suspends first
 }
 # What the rest of the world is told of a change.
 ANNOUNCED: Final[Mapping[Change, EventKind]] = {

@@ -30,9 +30,16 @@ class GrantWork(Protocol):
         ...
 
     async def grants(
-        self, *, organisation: str, agent_id: str | None, state: GrantState | None, now: datetime, limit: int
+        self,
+        *,
+        organisation: str,
+        agent_id: str | None,
+        state: GrantState | None,
+        now: datetime,
+        limit: int,
+        owner: str | None = None,
     ) -> Sequence[Grant]:
-        """Return credentials that are in a state now, newest first."""
+        """Return credentials that are in a state now, newest first; with `owner` those of its agents alone."""
         ...
 
     async def agents_by_name(self, identifiers: Sequence[str], *, organisation: str) -> dict[str, Agent]:

@@ -29,9 +29,15 @@ class OfferWork(Protocol):
         ...
 
     async def offers(
-        self, *, organisation: str, agent_id: str | None, after: tuple[datetime, str] | None, limit: int
+        self,
+        *,
+        organisation: str,
+        agent_id: str | None,
+        after: tuple[datetime, str] | None,
+        limit: int,
+        owner: str | None = None,
     ) -> Sequence[Offer]:
-        """Return offers, newest first, that come after the one made at a time with an id."""
+        """Return offers, newest first, after the one made at a time with an id; with `owner` those to its agents."""
         ...
 
     async def offers_to(self, agent_id: str, person: str, *, now: datetime) -> Sequence[Offer]:

@@ -79,6 +79,8 @@ class Agents:
             await work.change_agent(changed, by=by.principal or "", reason=reason)
             await work.flip_agents([agent.agent_id], suspended=changed.state != "active", now=now)
             if agent.did is not None:
+                if change == "retire":
+                    await work.end_key(agent, agent.did, why="retired", now=now)
                 await work.add_notice(
                     Notice(id=new_id(), kind=ANNOUNCED[change], subject=agent.did, reason=reason, at=now)
                 )

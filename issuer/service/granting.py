@@ -78,7 +78,7 @@ class Granting:
             if retry is not None and (known := await work.remembered(retry, organisation=by.organisation)) is not None:
                 return await work.grants_by_id(known, organisation=by.organisation)
             book = await _Book.open(work, wanted, by)
-            agents = await work.agents_by_name([one.agent for one in wanted], organisation=by.organisation)
+            agents = await _agents(work, wanted, by)
             made = []
             for new, place in zip(wanted, places, strict=True):
                 agent = require_within(by, agents.get(new.agent))
@@ -91,20 +91,21 @@ class Granting:
         return made
 
     async def list(self, *, agent: str | None, state: GrantState | None, limit: int, by: Operator) -> Sequence[Grant]:
-        """Return credentials, newest first.
+        """Return credentials, newest first; a sponsor sees those of its own agents.
 
         Raises: NotFound when there is no such agent, StoreUnavailable.
         """
         async with self.office.store.work() as work:
-            found = None if agent is None else await work.agent(agent, organisation=by.organisation, hold=False)
-            if agent is not None or own_alone(by) is not None:
-                found = require_within(by, found)
+            found = None
+            if agent is not None:
+                found = require_within(by, await work.agent(agent, organisation=by.organisation, hold=False))
             return await work.grants(
                 organisation=by.organisation,
                 agent_id=None if found is None else found.agent_id,
                 state=state,
                 now=self.office.clock(),
                 limit=limit,
+                owner=own_alone(by),
             )
 
     async def show(self, identifier: str, *, by: Operator) -> Grant:
@@ -200,6 +201,14 @@ class _Book:
         if new.template not in self.named:
             raise NotFound("there is no such capability template")
         return self.named[new.template]
+
+
+async def _agents(work: Work, wanted: Sequence[NewGrant], by: Operator) -> dict[str, Agent]:
+    names = [one.agent for one in wanted]
+    if len(names) > 1:
+        return await work.agents_by_name(names, organisation=by.organisation)
+    found = await work.agent(names[0], organisation=by.organisation)  # the common case, by the quicker query
+    return {} if found is None else {names[0]: found}
 
 
 async def templates_for_managers(work: Work, by: Operator) -> Sequence[CapabilityTemplate]:

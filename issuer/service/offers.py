@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from did_agent.errors import NotFound, StateConflict
-from issuer.access import require_within
+from issuer.access import own_alone, require_within
 from issuer.granting import decide_terms, require_may_grant
 from issuer.model import Agent, Operator
 from issuer.model.grants import Terms
@@ -56,16 +56,18 @@ class Offers:
     async def list(
         self, *, agent: str | None, after: tuple[datetime, str] | None, limit: int, by: Operator
     ) -> Sequence[Offer]:
-        """Return offers, newest first.
+        """Return offers, newest first; a sponsor sees those to its own agents.
 
         Raises: NotFound when there is no such agent, StoreUnavailable.
         """
         async with self.office.store.work() as work:
             found = None
-            if agent is not None or by.roles <= {"sponsor"}:  # a sponsor sees the offers to one of its own agents
-                known = None if agent is None else await work.agent(agent, organisation=by.organisation)
+            if agent is not None:
+                known = await work.agent(agent, organisation=by.organisation, hold=False)
                 found = require_within(by, known).agent_id
-            return await work.offers(organisation=by.organisation, agent_id=found, after=after, limit=limit)
+            return await work.offers(
+                organisation=by.organisation, agent_id=found, after=after, limit=limit, owner=own_alone(by)
+            )
 
     async def show(self, identifier: str, *, by: Operator) -> Offer:
         """Return one offer.

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from did_agent.credential.issuance import new_id
 from did_agent.errors import InsufficientScope, InvalidParameter, NotFound, StateConflict, UnauthorizedClient
 from did_agent.tokens.access_token import ORGANISATION
+from issuer.access import READERS
 from issuer.model import HOME, Operator
 from issuer.model.organisations import Control, Organisation, Proposal
 from issuer.naming import require_text
@@ -60,12 +61,15 @@ class Organisations:
         return [one for one in found if by.organisation in (HOME, one.name)]
 
     async def require_known(self, by: Operator) -> Operator:
-        """Return somebody whose organisation is one of ours.
+        """Return somebody whose organisation is one of ours, and all agents they act through are of the same.
 
         Raises: UnauthorizedClient, StoreUnavailable.
         """
         if by.organisation != HOME:
             await self._find(by.organisation)
+        through = [*by.actors, *([by.principal] if by.kind == "agent" and by.principal else [])]
+        if through and by.roles & READERS:
+            await self._require_same(through, by.organisation)
         return by
 
     async def controlled(self, control: Control | None, by: Operator) -> bool:
@@ -157,6 +161,14 @@ class Organisations:
             await work.record(replace(event, details={**event.details, "action": found.action}))
         self.office.news.wake_audit()
         return replace(found, verdict=verdict, decided_by=by.principal, decided=now)
+
+    async def _require_same(self, dids: Sequence[str], organisation: str) -> None:
+        """Return when agents are of an organisation: a token keeps the person's, whoever's agent carries it (WEB-02)."""
+        async with self.office.store.work() as work:
+            for did in dids:
+                agent = await work.agent(did, organisation=organisation, hold=False)
+                if agent is None or agent.state != "active":
+                    raise UnauthorizedClient("an agent acts here that is not of the organisation")
 
     async def _find(self, name: str) -> Organisation:
         now, known = self.office.clock(), self._known.get(name)

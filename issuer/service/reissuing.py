@@ -10,20 +10,23 @@ from typing import Final
 from did_agent.credential.issuance import new_id
 from did_agent.credential.model import parse_capability_credential
 from did_agent.errors import StoreUnavailable
+from did_agent.proof.data_integrity import DEFAULT_SUITE
 from issuer.granting import grant_capabilities
-from issuer.model import Agent, Grant, Notice
+from issuer.model import Agent, Grant, GrantState, Notice
 from issuer.model.status import Place
 from issuer.ports import Work
 from issuer.service.office import Office
 
 MAX_LIVE: Final = 256  # credentials one agent holds at a time
+_LIVE: Final[tuple[GrantState, ...]] = ("active", "suspended")
 
 
 async def live_grants(work: Work, agent: Agent, now: datetime) -> Sequence[Grant]:
-    """Return the credentials of an agent that are in force."""
-    return await work.grants(
-        organisation=agent.organisation, agent_id=agent.agent_id, state="active", now=now, limit=MAX_LIVE
-    )
+    """Return the credentials of an agent that are in force, or suspended and may come back."""
+    own, found = {"organisation": agent.organisation, "agent_id": agent.agent_id}, list[Grant]()
+    for state in _LIVE:
+        found += await work.grants(**own, state=state, now=now, limit=MAX_LIVE)
+    return found
 
 
 async def reissue(
@@ -31,10 +34,14 @@ async def reissue(
 ) -> list[Grant]:
     """Grant `held` again to the agent's key of now, and revoke what went to the one before.
 
+    What is suspended goes over suspended; of a credential and the one it was renewed to, the later alone.
+
     Raises: StoreUnavailable when there are fewer places than credentials.
     """
-    made = []
+    made, known = [], {grant.id for grant in held}
     for grant in held:
+        if grant.renewed_to in known:
+            continue
         parsed = parse_capability_credential(grant.document)
         place = next(places, None)
         if place is None:
@@ -49,9 +56,15 @@ async def reissue(
             max_depth=parsed.max_depth,
             on_behalf_of=parsed.on_behalf_of,
             now=now,
+            cryptosuite=_suite_of(grant),
         )
         again = replace(again, source=grant.source)
         await work.add_grant(again)
+        await work.mark_renewed(grant.id, again.id)  # so that who ends the one finds the other
+        if grant.suspended is not None:
+            await work.suspend_grants([again.id], now)
+            await work.flip_credentials([again.id], "suspension", value=True)
+            continue
         made.append(again)
     await end_grants(work, held, reason="its key was replaced", now=now)
     return made
@@ -66,3 +79,9 @@ async def end_grants(work: Work, held: Sequence[Grant], *, reason: str, now: dat
             await work.add_notice(
                 Notice(id=new_id(), kind="credential-revoked", subject=grant.id, reason=reason, at=now)
             )
+
+
+def _suite_of(grant: Grant) -> str:
+    proof = grant.document.get("proof")
+    suite = proof.get("cryptosuite") if isinstance(proof, dict) else None
+    return suite if isinstance(suite, str) else DEFAULT_SUITE

@@ -167,8 +167,10 @@ class Roles:
     async def assignments(
         self, *, role: str | None, after: tuple[str, str, str], limit: int, by: Operator
     ) -> Sequence[Assignment]:
-        """Return who has roles.  Raises: StoreUnavailable."""
+        """Return who has roles.  Raises: NotFound when there is no such role, StoreUnavailable."""
         async with self.office.store.work() as work:
+            if role is not None and await work.role(role, organisation=by.organisation) is None:
+                raise NotFound("there is no such role")
             return await work.assignments(organisation=by.organisation, role=role, after=after, limit=limit)
 
     async def learn_tools(self, resource: str, tools: Mapping[str, object], *, by: Operator) -> None:

@@ -95,7 +95,7 @@ async def test_the_platforms_that_people_use_are_understood(database_url: str) -
         assert spire.fetched == []
 
 
-@pytest.mark.req("TOK-07")
+@pytest.mark.req("ENR-02", "TOK-07")
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -152,7 +152,7 @@ async def test_what_only_other_kinds_of_tokens_carry_is_refused(tmp_path: Any, c
         assert (await attest(http, platform.token(**{claim: "x"}), key())).json()["code"] == "wrong_type"
 
 
-@pytest.mark.req("TOK-14")
+@pytest.mark.req("ENR-02", "TOK-14")
 @pytest.mark.parametrize("numbered", [True, False])
 async def test_a_token_is_worth_nothing_to_another_key(database_url: str, numbered: bool) -> None:
     platform = Platform()
@@ -171,6 +171,7 @@ async def test_a_token_is_worth_nothing_to_another_key(database_url: str, number
     ]
 
 
+@pytest.mark.req("ENR-02")
 async def test_of_many_at_once_with_one_token_one_comes_in(database_url: str) -> None:
     platform = Platform()
     async with issuer(database_url, platform=platform) as (http, _):
@@ -219,6 +220,7 @@ async def test_a_rule_refuses_another_key_or_asks_for_the_owners_word(database_u
         assert done.json()["agent"]["did"] == did_key(key(4).public), done.text
 
 
+@pytest.mark.req("ENR-02")
 async def test_another_workload_is_never_taken_for_one_that_has_its_name(database_url: str) -> None:
     platform = Platform()
     async with issuer(database_url, platform=platform) as (http, _):

@@ -81,6 +81,7 @@ async def test_of_a_token_only_its_digest_is_kept(database_url: str) -> None:
     assert made["token"] not in await everything(database_url)
 
 
+@pytest.mark.req("ENR-01")
 async def test_a_token_is_used_exactly_as_often_as_it_says(database_url: str) -> None:
     async with issuer(database_url) as (http, _):
         await blueprint(http)
@@ -95,6 +96,7 @@ async def test_a_token_is_used_exactly_as_often_as_it_says(database_url: str) ->
     assert [(event.action, event.decision) for event in events].count(("agent.enrol", "deny")) == 93
 
 
+@pytest.mark.req("ENR-01")
 async def test_a_token_ends_by_time_and_by_withdrawal(database_url: str) -> None:
     moment = [NOW]
     async with issuer(database_url, clock=lambda: moment[0]) as (http, _):
@@ -117,6 +119,7 @@ async def test_tokens_have_bounds(database_url: str, change: dict[str, int]) -> 
         assert (refused.status_code, refused.json()["code"]) == (400, "invalid_parameter")
 
 
+@pytest.mark.req("ENR-01")
 async def test_a_proof_fits_one_token_one_issuer_and_one_use(database_url: str) -> None:
     async with issuer(database_url) as (http, _):
         await blueprint(http)
@@ -163,6 +166,7 @@ async def state_of(http: httpx2.AsyncClient, by: SigningKey) -> str:
     return str(answer.json()["verdict"])
 
 
+@pytest.mark.req("ENR-03")
 async def test_an_agent_waits_until_its_owner_agrees(database_url: str) -> None:
     async with issuer(database_url) as (http, _):
         await blueprint(http)
@@ -181,6 +185,7 @@ async def test_an_agent_waits_until_its_owner_agrees(database_url: str) -> None:
         assert [row["did"] for row in keys] == [did_key(key(1).public)]
 
 
+@pytest.mark.req("ENR-03")
 async def test_a_rejected_agent_never_acts(database_url: str) -> None:
     async with issuer(database_url) as (http, _):
         await blueprint(http)
@@ -195,6 +200,7 @@ async def test_a_rejected_agent_never_acts(database_url: str) -> None:
     assert {"agent.apply", "agent.reject"} <= {*actions}
 
 
+@pytest.mark.req("ENR-03")
 async def test_who_decides_is_the_owner_or_a_manager_who_did_not_let_it_in(database_url: str) -> None:
     async with issuer(database_url) as (http, _):
         await blueprint(http)

@@ -139,7 +139,10 @@ async def test_the_news_is_written_with_its_effect_or_not_at_all(at: Desk) -> No
     async with receiver() as one, delivering(at) as background:
         agent = await at.onboard()
         await hook(at, one, "credential.*")
-        entries = [{"agent": agent["agent_id"], "capabilities": [LESS]}, {"agent": "urn:uuid:x", "capabilities": [LESS]}]
+        entries = [
+            {"agent": agent["agent_id"], "capabilities": [LESS]},
+            {"agent": "urn:uuid:x", "capabilities": [LESS]},
+        ]
         await at.refused("/credentials/bulk", at.person("admin"), {"entries": entries})
         assert await background.deliver() == 0
         await at.do("/credentials/bulk", at.person("admin"), {"entries": entries[:1] * 2})

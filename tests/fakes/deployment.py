@@ -43,11 +43,12 @@ class Deployed:
     operator: SigningKey
     apps: dict[str, Any]  # hardened
 
-    def token(self, party: str) -> str:
-        """Return a token of the operator for one of the parties."""
+    def token(self, party: str, *, scope: str | None = None) -> str:
+        """Return a token of the operator for one of the parties; without a scope, with all there are."""
         made = make_client_assertion(self.operator, audience=self.urls["bridge"], now=START)
         proof = {"client_assertion_type": ASSERTION, "client_assertion": made}
         form = {"grant_type": "client_credentials", "resource": self.urls[party], **proof}
+        form |= {} if scope is None else {"scope": scope}
         answer = httpx2.post(f"{self.urls['bridge']}/token", data=form, trust_env=False)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])

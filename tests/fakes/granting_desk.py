@@ -50,7 +50,9 @@ class Desk:
     def agent(self, key: SigningKey = AGENT_KEY) -> dict[str, str]:
         return {"Authorization": f"Bearer {present_jwt([], key=key, audience=ISSUER_URL, now=self.now)}"}
 
-    async def ask(self, method: str, path: str, by: dict[str, str], body: Any = None, **headers: str) -> httpx2.Response:
+    async def ask(
+        self, method: str, path: str, by: dict[str, str], body: Any = None, **headers: str
+    ) -> httpx2.Response:
         more: dict[str, Any] = {} if body is None else {"json": body}
         return await self.http.request(method, path, headers={**by, **headers}, **more)
 
@@ -72,9 +74,7 @@ class Desk:
     ) -> dict[str, Any]:
         body = {"name": name, "sponsor": "Ops", "owner": owner}
         made = await self.do("/agents", self.person("admin"), body)
-        proof = present(
-            [], key=key, audience=ISSUER_URL, challenge=made["enrolment"]["challenge"], now=self.now
-        )
+        proof = present([], key=key, audience=ISSUER_URL, challenge=made["enrolment"]["challenge"], now=self.now)
         return await self.do(f"/agents/{made['agent_id']}/enrolment", {}, {"presentation": proof})
 
     async def grant(self, agent: dict[str, Any], **body: Any) -> dict[str, Any]:

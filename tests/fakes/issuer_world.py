@@ -23,7 +23,7 @@ from did_agent.ports import FetchJSON
 from did_agent.presentation.present import present
 from issuer.adapters.sql import SQLStore, metadata, outbox
 from issuer.api.imports import LARGER
-from issuer.api.routes import Callers, issuer_api
+from issuer.api.routes import Callers, Route, issuer_api
 from issuer.composition import compose, compose_enrolment, compose_wallets, compose_webhooks
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
@@ -61,6 +61,28 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'issuer.db'}"
 
 
+def verifier_of(office: Office, world: World) -> Verifier:
+    return Verifier(
+        resource=ISSUER_URL,
+        source=did_key(KEY.public),
+        party="issuer",
+        doors=(TokenDoor(resource=ISSUER_URL, issuer=BRIDGE, keys=world),),
+        revocations=world,
+        audit=office,
+        clock=office.clock,
+    )
+
+
+def routes_of(office: Office, verifier: Verifier, platform: FetchJSON | None = None) -> Sequence[Route]:
+    """Return every route that the issuer's app serves."""
+    return (
+        *compose(office),
+        *compose_enrolment(office, platform or Nowhere()),
+        *compose_wallets(office, verifier, bridge_url=BRIDGE),
+        *compose_webhooks(office, HOOKS, GuardedFetcher(allow_loopback=True)),
+    )
+
+
 @asynccontextmanager
 async def issuer(
     where: Path | str, clock: Callable[[], datetime] = lambda: NOW, platform: FetchJSON | None = None
@@ -70,23 +92,10 @@ async def issuer(
     await create_schema(engine, metadata)
     world = World()
     office = Office(store=SQLStore(engine), news=SilentNews(), key=KEY, url=ISSUER_URL, clock=clock)
-    verifier = Verifier(
-        resource=ISSUER_URL,
-        source=did_key(KEY.public),
-        party="issuer",
-        doors=(TokenDoor(resource=ISSUER_URL, issuer=BRIDGE, keys=world),),
-        revocations=world,
-        audit=office,
-        clock=clock,
-    )
+    verifier = verifier_of(office, world)
     agents, tenants = AgentCallers(office=office), Organisations(office=office)
     callers = Callers(verifier=verifier, agents=agents, organisations=tenants)
-    routes = (
-        *compose(office),
-        *compose_enrolment(office, platform or Nowhere()),
-        *compose_wallets(office, verifier, bridge_url=BRIDGE),
-        *compose_webhooks(office, HOOKS, GuardedFetcher(allow_loopback=True)),
-    )
+    routes = routes_of(office, verifier, platform)
     app = harden(issuer_api(routes, callers, office), larger=LARGER)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ISSUER_URL) as http:
         yield http, world

@@ -57,11 +57,14 @@ class Tenant:
         return {"Authorization": f"Bearer {shown}"}
 
     def headers(self, role: str) -> dict[str, str]:
-        """Return the header of whoever is called `role`."""
+        """Return the header of whoever is called `role`; `second` is another admin."""
+        if role == "second":
+            return self.person("admin", "second")
         return self.agent() if role == "agent" else self.person(role)
 
     async def send(self, method: str, path: str, by: Mapping[str, str], body: object = None) -> dict[str, Any]:
-        answer = await self.http.request(method, path, headers=dict(by), **({} if body is None else {"json": body}))
+        content: dict[str, Any] = {} if body is None else {"json": body}
+        answer = await self.http.request(method, path, headers=dict(by), **content)
         assert answer.is_success, (method, path, answer.status_code, answer.text)
         return dict(answer.json())
 
@@ -134,6 +137,10 @@ async def _published(at: Tenant) -> str:
     return agent
 
 
+async def _slug(at: Tenant) -> str:
+    return (await at.thing("published")).removeprefix("urn:uuid:")
+
+
 async def _credential(at: Tenant) -> str:
     body = {"capabilities": [CAPABILITY], "valid_seconds": 18_000, "renewable_seconds": 36_000, "max_depth": 2}
     path = f"/agents/{await at.thing('active')}/credentials"
@@ -141,7 +148,7 @@ async def _credential(at: Tenant) -> str:
 
 
 async def _paused(at: Tenant) -> str:
-    identifier = await at.thing("credential")
+    identifier = await _credential(at)
     await at.do(f"/credentials/{identifier}/suspend", BECAUSE)
     return identifier
 
@@ -184,7 +191,7 @@ async def _delegation(at: Tenant) -> str:
 
 async def _application(at: Tenant) -> str:
     body = {"template": await at.thing("template"), "needs_approval": True, "owner": at.subject("sponsor")}
-    token, key = (await at.do("/enrolment-tokens", body))["token"], at.key("applied")
+    token, key = (await at.do("/enrolment-tokens", body, by="second"))["token"], at.key("applied")
     enrolled = await at.send("POST", "/enrolments", {}, {"token": token, "possession": possession(token, key)})
     return str(enrolled["application"])
 
@@ -219,8 +226,8 @@ async def enrolling(at: Tenant) -> dict[str, Any]:
 async def rotating(at: Tenant) -> dict[str, Any]:
     """Return what asks for a change of the agent's key."""
     old, new = at.keys["active"], SigningKey.generate()
-    said = {"agent_id": await at.thing("active"), "audience": ISSUER_URL, "now": NOW}
-    statement = make_continuity(old, successor=did_key(new.public), **said)
+    agent_id = await at.thing("active")
+    statement = make_continuity(old, successor=did_key(new.public), agent_id=agent_id, audience=ISSUER_URL, now=NOW)
     digest = statement_digest(statement)
     return {
         "statement": statement,
@@ -255,6 +262,7 @@ MAKERS: Final[Mapping[str, Callable[[Tenant], Awaitable[str]]]] = {
     "suspended": _suspended,
     "did": _did,
     "published": _published,
+    "slug": _slug,
     "credential": _credential,
     "paused": _paused,
     "template": _named("/templates", "template", {"sponsor": "Ops"}),
@@ -275,7 +283,7 @@ MAKERS: Final[Mapping[str, Callable[[Tenant], Awaitable[str]]]] = {
     "enrolment_token": _numbered("/enrolment-tokens", {"template": "$template"}, "sponsor"),
     "application": _application,
     "offer": _numbered("/offers", _OFFER),
-    "waiting_offer": _numbered("/offers", {**_OFFER, "needs_approval": True}, "manager_two"),
+    "waiting_offer": _numbered("/offers", {**_OFFER, "needs_approval": True}, "second"),
     "webhook": _numbered("/webhooks", _HOOK),
     "delivery": _delivery,
     "proposal": _proposal,

@@ -84,6 +84,20 @@ async def test_a_resumed_agent_gets_tokens_again_and_a_retired_one_never(w: Worl
     assert (await w.exchange(await w.vp(agent))).status_code == 400
 
 
+@pytest.mark.req("REV-03")
+async def test_a_suspended_credential_makes_no_token_until_it_is_resumed_and_a_revoked_one_never(w: World) -> None:
+    agent = w.agent("stock", "list_menu")
+    held = agent.held[0]["id"]
+    await w.push("credential-suspended", held)
+    assert (await w.client_credentials(agent.key, resource=RESOURCE)).status_code == 401
+    assert (await w.exchange(await w.vp(agent))).status_code == 400
+    await w.push("credential-resumed", held)
+    assert (await w.exchange(await w.vp(agent))).status_code == 200
+    await w.push("credential-revoked", held)
+    await w.push("credential-resumed", held)
+    assert (await w.exchange(await w.vp(agent))).status_code == 400
+
+
 async def test_a_suspension_that_arrives_late_does_not_undo_a_later_resumption(w: World) -> None:
     agent = w.agent("stock", "list_menu")
     earlier = w.clock()

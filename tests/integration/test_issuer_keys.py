@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -138,6 +139,61 @@ async def test_only_the_agent_itself_and_only_once(tmp_path: Path) -> None:
         back = await rotate(http, agent, change(agent, old=NEXT, new=AGENT_KEY), key=NEXT)
         assert (back.status_code, back.json()["code"]) == (409, "state_conflict")
         assert (await http.get(f"/agents/{other['agent_id']}/keys", headers=proof(NEXT))).status_code == 404
+
+
+async def test_what_is_suspended_goes_over_suspended_and_can_come_back(database_url: str) -> None:
+    async with issuer(database_url) as (http, _):
+        agent = await onboard(http)
+        old = await granted(http, agent, cryptosuite="eddsa-rdfc-2022")
+        await http.post(f"/credentials/{old['id']}/suspend", json=BECAUSE, headers=ADMIN)
+        assert (await rotate(http, agent, change(agent))).json()["credentials"] == []
+        listed = {"params": {"agent": agent["agent_id"]}, "headers": ADMIN}
+        rows = (await http.get("/credentials", **listed)).json()["credentials"]
+        states = {row["id"]: row["state"] for row in rows}
+        assert states.pop(old["id"]) == "revoked"
+        ((identifier, state),) = states.items()
+        assert state == "suspended"
+        assert (await http.post(f"/credentials/{identifier}/resume", json=BECAUSE, headers=ADMIN)).status_code == 200
+        (held,) = (await http.get("/self", headers=proof(NEXT))).json()["credentials"]
+        assert (held["id"], held["proof"]["cryptosuite"]) == (identifier, "eddsa-rdfc-2022")
+        assert rights(held) == rights(old)
+
+
+async def test_the_key_of_a_retired_agent_is_ended(tmp_path: Path) -> None:
+    async with issuer(tmp_path) as (http, _):
+        agent = await onboard(http)
+        path = f"/agents/{agent['agent_id']}"
+        for change_of_state, ended in (("suspend", None), ("retire", "retired")):
+            assert (await http.post(f"{path}/{change_of_state}", json=BECAUSE, headers=ADMIN)).status_code == 200
+            (key,) = (await http.get(f"{path}/keys", headers=ADMIN)).json()["keys"]
+            assert (key["why"], key["ended"] is None) == (ended, ended is None)
+
+
+async def test_of_two_changes_at_once_one_is_made(database_url: str) -> None:
+    async with issuer(database_url) as (http, _):
+        agent = await onboard(http)
+        await granted(http, agent)
+        asked = (rotate(http, agent, change(agent, new=new)) for new in (NEXT, THIRD))
+        answers = await asyncio.gather(*asked)
+        assert [answer.status_code for answer in answers].count(201) == 1
+        keys = (await http.get(f"/agents/{agent['agent_id']}/keys", headers=ADMIN)).json()["keys"]
+        assert [key["ended"] is None for key in keys].count(True) == 1
+        held = (await http.get("/credentials", params={"agent": agent["agent_id"]}, headers=ADMIN)).json()
+        assert [one["state"] for one in held["credentials"]].count("active") == 1
+
+
+@pytest.mark.req("REV-03")
+async def test_an_agent_that_was_suspended_first_is_recovered_too(tmp_path: Path) -> None:
+    async with issuer(tmp_path) as (http, _):
+        agent = await onboard(http)
+        await granted(http, agent)
+        path = f"/agents/{agent['agent_id']}"
+        await http.post(f"{path}/suspend", json=BECAUSE, headers=ADMIN)
+        made = await http.post(f"{path}/recovery", json=BECAUSE, headers=ADMIN)
+        assert (await http.post(f"{path}/resume", json=BECAUSE, headers=ADMIN)).status_code == 409
+        enrolled = await http.post(f"{path}/enrolment", json=answer_to(made.json(), NEXT))
+        assert (enrolled.status_code, enrolled.json()["state"]) == (201, "active")
+        assert len((await http.get("/self", headers=proof(NEXT))).json()["credentials"]) == 1
 
 
 @pytest.mark.req("REV-03")

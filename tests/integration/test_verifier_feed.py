@@ -262,6 +262,9 @@ ORDERS: list[tuple[list[EventKind], type[DidAgentError] | None]] = [
     (["agent-retired", "agent-suspended", "agent-resumed"], Revoked),
     (["agent-suspended", "agent-retired", "agent-resumed"], Revoked),
     (["credential-revoked", "agent-resumed"], Revoked),
+    (["credential-suspended"], Suspended),
+    (["credential-suspended", "credential-resumed"], None),
+    (["credential-suspended", "credential-revoked", "credential-resumed"], Revoked),
 ]
 
 

@@ -184,7 +184,9 @@ async def test_a_renewal_ends_where_its_role_or_template_gives_less_by_now(at: D
     admin = at.person("admin")
     await at.do("/capabilities", admin, {**TEMPLATE, "capabilities": [LESS]})
     assert await at.refused(path, at.agent(), {}) == "state_conflict"
-    await at.do("/capabilities", admin, {**TEMPLATE, "capabilities": [{**CAPABILITY, "tools": {"a": {}, "b": {}, "c": {}}}]})
+    await at.do(
+        "/capabilities", admin, {**TEMPLATE, "capabilities": [{**CAPABILITY, "tools": {"a": {}, "b": {}, "c": {}}}]}
+    )
     renewed = (await at.do(path, at.agent(), {}))["credential"]
     tools = renewed["credentialSubject"]["capability"][0]["tools"]
     assert tools.keys() == {"a", "b"}  # it never grows by being renewed

@@ -81,9 +81,7 @@ async def test_redirects_are_not_followed_and_answers_not_kept(at: Desk) -> None
 
 
 @pytest.mark.req("NET-05")
-async def test_a_receiver_that_hangs_is_left_and_others_are_served(
-    at: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_receiver_that_hangs_is_left_and_others_are_served(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.3)
     async with receiver() as slow, receiver() as quick, delivering(at) as background:
         slow.hangs = True

@@ -102,7 +102,7 @@ def test_a_retired_agent_is_closed_and_states_change_by_the_table_alone() -> Non
         described(agent(state="retired"), Description(description="x"), by=MANAGER)
     for (before, change), after in LIFECYCLE.items():
         assert change_between(before, after) == change
-    for before, after in (("retired", "active"), ("pending", "suspended"), ("suspended", "pending")):
+    for before, after in (("retired", "active"), ("pending", "suspended"), ("retired", "pending")):
         with pytest.raises(StateConflict):
             change_between(before, after)
 

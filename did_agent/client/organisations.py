@@ -1,0 +1,46 @@
+"""Organisations that share a deployment, and what in them waits for a second admin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from did_agent.client.wire import objects_in, segment, send
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationsClient:
+    """Talks to one issuer with an operator's rights; everything raises ServerRefused and PeerUnavailable."""
+
+    url: str
+    auth: httpx2.Auth | None = None
+
+    async def create(self, name: str, *, title: str = "") -> dict[str, Any]:
+        """Make an organisation; for admins of the deployment itself alone."""
+        return await self._send("POST", "/organisations", json={"name": name, "title": title})
+
+    async def control(self, controls: Sequence[str]) -> dict[str, Any]:
+        """Say what takes two people in one's organisation; answers with a `proposal` where that takes two itself."""
+        return await self._send("PUT", "/dual-control", json={"dual_control": sorted(set(controls))})
+
+    async def proposals(self, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Return what waits for a second admin, or did, the newest first."""
+        return objects_in(await self._send("GET", f"/proposals?limit={limit}"), "proposals")
+
+    async def approve(self, identifier: str) -> dict[str, Any]:
+        """Approve what another admin proposed; the answer is that of what is done now."""
+        return await self._send("POST", f"/proposals/{segment(identifier)}/approve")
+
+    async def reject(self, identifier: str) -> dict[str, Any]:
+        """Reject a proposal, one's own too."""
+        return await self._send("POST", f"/proposals/{segment(identifier)}/reject")
+
+    async def list(self) -> list[dict[str, Any]]:
+        """Return the organisations one may know of: all for the deployment's own operators, else the one's own."""
+        return objects_in(await self._send("GET", "/organisations"), "organisations")
+
+    async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        return await send("issuer", self.url, method, path, auth=self.auth, **content)
