@@ -13,7 +13,7 @@ from did_agent.did.key import did_key
 from did_agent.errors import InsufficientScope, InvalidParameter, StateConflict
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.proof.data_integrity import DEFAULT_SUITE
-from issuer.model import Agent, Grant, Operator, Source
+from issuer.model import DIRECT, Agent, Grant, Operator, Source
 from issuer.model.grants import MAX_RENEWABLE, AgentRole, CapabilityTemplate, GrantingPolicy, NewGrant, Terms
 from issuer.model.status import Place
 from issuer.status_lists import entries_of
@@ -53,7 +53,7 @@ def grant_capabilities(  # a credential says many things
     on_behalf_of: str | None,
     now: datetime,
     cryptosuite: str = DEFAULT_SUITE,
-    source: Source = Source(),  # noqa: B008  # frozen
+    source: Source = DIRECT,
 ) -> Grant:
     """Return a signed capability credential with a revocation and a suspension entry.
 

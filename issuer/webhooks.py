@@ -129,7 +129,7 @@ def signed_headers(root: bytes, endpoint: Endpoint, delivery: Delivery, *, now: 
 
 
 def wait_after(attempts: int, *, spread: float) -> timedelta:
-    """Return how long to wait after so many attempts: twice as long each time, `spread` (0 to 1) of half of it at will."""
+    """Return how long to wait after so many attempts: twice as long each time, half of it by `spread` (0 to 1)."""
     half = min(FIRST_WAIT * 2.0 ** min(attempts - 1, 16), LAST_WAIT) / 2
     return timedelta(seconds=half + half * spread)
 

@@ -24,8 +24,10 @@ _AUDITORS = READERS - {"sponsor"}
 
 def routes(service: Webhooks, cursors: Cursors) -> Sequence[Route]:
     """Return the routes of webhooks."""
-    listing = Listing(cursors=cursors, name="deliveries", filters=("state",), states=tuple(get_args(DeliveryState)))
+    return [*_endpoints(service), *_deliveries(service, cursors)]
 
+
+def _endpoints(service: Webhooks) -> Sequence[Route]:
     async def add(request: Request, by: Operator) -> Response:
         body = await read_json(request, AddWebhook)
         made = await service.add(body.url, body.topics, description=body.description, scheme=body.scheme, by=by)
@@ -55,6 +57,25 @@ def routes(service: Webhooks, cursors: Cursors) -> Sequence[Route]:
         sent = await service.test(request.path_params["identifier"], by=by)
         return JSONResponse({"delivery": sent}, status_code=202)
 
+    many, one = "/webhooks", "/webhooks/{identifier}"
+    table = (
+        ("POST", many, "webhook.create", ADMINS, add),
+        ("GET", many, "webhook.list", _AUDITORS, listed),
+        ("GET", one, "webhook.show", _AUDITORS, show),
+        ("PATCH", one, "webhook.change", ADMINS, change),
+        ("DELETE", one, "webhook.remove", ADMINS, remove),
+        ("POST", f"{one}/rotate", "webhook.rotate", ADMINS, rotate),
+        ("POST", f"{one}/test", "webhook.try", ADMINS, test),
+    )
+    return [
+        Route(method=method, path=path, action=action, access=access, handler=handler)
+        for method, path, action, access, handler in table
+    ]
+
+
+def _deliveries(service: Webhooks, cursors: Cursors) -> Sequence[Route]:
+    listing = Listing(cursors=cursors, name="deliveries", filters=("state",), states=tuple(get_args(DeliveryState)))
+
     async def deliveries(request: Request, by: Operator) -> Response:
         identifier = request.path_params["identifier"]
         page = listing.page(request, by, of=identifier)
@@ -70,15 +91,8 @@ def routes(service: Webhooks, cursors: Cursors) -> Sequence[Route]:
         await service.send_again(request.path_params["identifier"], delivery, by=by)
         return JSONResponse({"delivery": delivery}, status_code=202)
 
-    many, one = "/webhooks", "/webhooks/{identifier}"
+    one = "/webhooks/{identifier}"
     table = (
-        ("POST", many, "webhook.create", ADMINS, add),
-        ("GET", many, "webhook.list", _AUDITORS, listed),
-        ("GET", one, "webhook.show", _AUDITORS, show),
-        ("PATCH", one, "webhook.change", ADMINS, change),
-        ("DELETE", one, "webhook.remove", ADMINS, remove),
-        ("POST", f"{one}/rotate", "webhook.rotate", ADMINS, rotate),
-        ("POST", f"{one}/test", "webhook.try", ADMINS, test),
         ("GET", f"{one}/deliveries", "webhook.deliveries", _AUDITORS, deliveries),
         ("POST", f"{one}/deliveries/{{delivery}}/resend", "webhook.resend", ADMINS, send_again),
     )

@@ -101,6 +101,9 @@ class Source:
     renewable_until: datetime | None = None  # no renewal is valid for longer than this
 
 
+DIRECT: Final = Source()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A capability credential and what became of it."""
@@ -117,7 +120,7 @@ class Grant:
     revoked: datetime | None = None
     suspended: datetime | None = None  # for itself; its agent may be suspended besides
     renewed_to: str | None = None  # the credential that follows it
-    source: Source = Source()
+    source: Source = DIRECT
 
     def state_at(self, now: datetime) -> GrantState:
         """Return what the credential is at a moment."""

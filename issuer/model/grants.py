@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from did_agent.credential.capability import Capability
-from issuer.model import HOME, Agent, Source
+from issuer.model import DIRECT, HOME, Agent, Source
 
 AssigneeKind = Literal["agent", "group", "template"]  # an agent, a group, or all made from a template of agents
 
@@ -85,7 +85,7 @@ class Terms:
     valid_seconds: int
     max_depth: int
     on_behalf_of: str | None = None
-    source: Source = Source()
+    source: Source = DIRECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,7 @@ class Renewals:
                 template=one.template.name,
                 agent_id=agent.agent_id,
             ):
-                found.append(one)
+                found.append(one)  # noqa: PERF401  # each is asked for
         return found
 
     async def _entitled(self, work: Work, roles: Sequence[AgentRole]) -> Sequence[Entitlement]:
