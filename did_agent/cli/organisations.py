@@ -12,7 +12,7 @@ from did_agent.cli.output import emit, json_option, table
 from did_agent.client.organisations import OrganisationsClient
 
 CONTROLS: Final = ("trust", "switch", "control")
-_COLUMNS: Final = ("name", "title", "did", "controlled")
+_COLUMNS: Final = ("name", "title", "state", "did", "controlled")
 _PROPOSED: Final = ("id", "verdict", "action", "by", "proposed", "expires", "decided_by")
 
 
@@ -40,6 +40,28 @@ def list_organisations(at: Deployment, as_json: bool) -> None:
     found = asyncio.run(_client(at).list())
     rows = [{**one, "controlled": " ".join(one["dual_control"])} for one in found]
     emit({"organisations": found}, as_json=as_json, text=table(rows, _COLUMNS))
+
+
+@org.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why; kept in the audit log.")
+@json_option
+@click.pass_obj
+def suspend(at: Deployment, name: str, reason: str, as_json: bool) -> None:
+    """Stop all agents of an organisation and refuse its operators, until `did-agent org resume`."""
+    done = asyncio.run(_client(at).suspend(name, reason=reason))
+    emit(done, as_json=as_json, text=f"{name} is {done['state']}")
+
+
+@org.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why; kept in the audit log.")
+@json_option
+@click.pass_obj
+def resume(at: Deployment, name: str, reason: str, as_json: bool) -> None:
+    """Let an organisation go on."""
+    done = asyncio.run(_client(at).resume(name, reason=reason))
+    emit(done, as_json=as_json, text=f"{name} is {done['state']}")
 
 
 @org.command()

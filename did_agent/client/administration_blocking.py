@@ -8,6 +8,7 @@ from did_agent.client.administration import Administration
 from did_agent.client.blocking import blocking, iterating
 from did_agent.client.delegations import DelegationsClient
 from did_agent.client.enrolment import EnrolmentClient
+from did_agent.client.grants_blocking import BlockingGrantsClient, BlockingWebhooksClient
 from did_agent.client.issuer import IssuerClient
 from did_agent.client.offers import OffersClient
 from did_agent.client.registry import RegistryClient
@@ -127,3 +128,5 @@ class BlockingAdministration:
         self.offers = BlockingOffersClient(self.client.offers)
         self.delegations = BlockingDelegationsClient(self.client.delegations)
         self.trust = BlockingTrustClient(self.client.trust)
+        self.grants = BlockingGrantsClient(self.client.grants)
+        self.webhooks = BlockingWebhooksClient(self.client.webhooks)

@@ -24,7 +24,7 @@ class GrantsClient:
     def __init__(self, url: str, *, auth: httpx2.Auth) -> None:
         self.url, self._auth = url, auth
 
-    async def issue(self, agent: str, **grant: Any) -> Document:
+    async def issue(self, /, agent: str, **grant: Any) -> Document:
         """Grant `capabilities` or a `template` to an agent; sent again when no answer comes, and done once."""
         path = f"/agents/{segment(agent)}/credentials"
         answer = await self._send("POST", path, json=grant, headers=_once())
@@ -47,7 +47,7 @@ class GrantsClient:
         """Issue what an agent's roles give it and it does not hold."""
         return objects_in(await self._send("POST", f"/agents/{segment(agent)}/credentials/collect"), "credentials")
 
-    async def put_capability(self, name: str, capabilities: Sequence[Mapping[str, Any]], **says: Any) -> Document:
+    async def put_capability(self, /, name: str, capabilities: Sequence[Mapping[str, Any]], **says: Any) -> Document:
         """Add a capability template, or its next version."""
         body = {"name": name, "capabilities": [dict(one) for one in capabilities], **says}
         return await self._send("POST", "/capabilities", json=body)
@@ -68,7 +68,7 @@ class GrantsClient:
         """Return what managers may grant, and how long credentials live at most."""
         return await self._send("GET", "/granting-policy")
 
-    async def put_granting_policy(self, **says: Any) -> Document:
+    async def put_granting_policy(self, /, **says: Any) -> Document:
         """Decide what managers may grant; what is not said is as strict as can be."""
         return await self._send("PUT", "/granting-policy", json=says)
 
@@ -108,7 +108,7 @@ class GrantsClient:
         body = {"kind": kind, "target": target, "reason": reason}
         return await self._send("POST", f"/roles/{segment(role)}/unassign", json=body)
 
-    async def request(self, agent: str, *, reason: str, **wanted: Any) -> Document:
+    async def request(self, /, agent: str, *, reason: str, **wanted: Any) -> Document:
         """Ask for `capabilities`, a `template` or a `role` of an agent."""
         return await self._send("POST", "/requests", json={"agent": agent, "reason": reason, **wanted})
 
@@ -120,7 +120,7 @@ class GrantsClient:
         """Return a request, with the credential that came of it."""
         return await self._send("GET", f"/requests/{segment(identifier)}")
 
-    async def decide(self, identifier: str, decision: Decision, *, reason: str, **less: Any) -> Document:
+    async def decide(self, /, identifier: str, decision: Decision, *, reason: str, **less: Any) -> Document:
         """Approve a request or `less` of it, deny it, or take one's own back."""
         return await self._send("POST", f"/requests/{segment(identifier)}/{decision}", json={"reason": reason, **less})
 
@@ -130,7 +130,7 @@ class GrantsClient:
 
         return pages(fetch, name, filters)
 
-    async def _send(self, method: str, path: str, **content: Any) -> Document:
+    async def _send(self, /, method: str, path: str, **content: Any) -> Document:
         return await send("issuer", self.url, method, path, auth=self._auth, **content)
 
 

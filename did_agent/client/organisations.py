@@ -22,6 +22,14 @@ class OrganisationsClient:
         """Make an organisation; for admins of the deployment itself alone."""
         return await self._send("POST", "/organisations", json={"name": name, "title": title})
 
+    async def suspend(self, name: str, *, reason: str) -> dict[str, Any]:
+        """Stop all its agents and refuse its operators; for admins of the deployment itself alone."""
+        return await self._send("POST", f"/organisations/{segment(name)}/suspend", json={"reason": reason})
+
+    async def resume(self, name: str, *, reason: str) -> dict[str, Any]:
+        """Let it go on; what else was stopped stays stopped."""
+        return await self._send("POST", f"/organisations/{segment(name)}/resume", json={"reason": reason})
+
     async def control(self, controls: Sequence[str]) -> dict[str, Any]:
         """Say what takes two people in one's organisation; answers with a `proposal` where that takes two itself."""
         return await self._send("PUT", "/dual-control", json={"dual_control": sorted(set(controls))})

@@ -33,7 +33,7 @@ class WebhooksClient:
         """Return a webhook."""
         return await self._send("GET", f"/webhooks/{segment(identifier)}")
 
-    async def change(self, identifier: str, **changes: Any) -> Document:
+    async def change(self, /, identifier: str, **changes: Any) -> Document:
         """Change a webhook's `url`, its `topics`, or whether it is `enabled`."""
         return await self._send("PATCH", f"/webhooks/{segment(identifier)}", json=changes)
 
@@ -61,5 +61,5 @@ class WebhooksClient:
         """Deliver something again."""
         return await self._send("POST", f"/webhooks/{segment(identifier)}/deliveries/{segment(delivery)}/resend")
 
-    async def _send(self, method: str, path: str, **content: Any) -> Document:
+    async def _send(self, /, method: str, path: str, **content: Any) -> Document:
         return await send("issuer", self.url, method, path, auth=self._auth, **content)

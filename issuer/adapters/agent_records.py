@@ -15,7 +15,7 @@ from did_agent.errors import StateConflict
 from issuer.adapters.registry_tables import history, stops, switches
 from issuer.adapters.tables import labels
 from issuer.description import words_of
-from issuer.model import Agent, State, change_between
+from issuer.model import HOME, Agent, State, change_between
 from issuer.model.registry import Event, Happening
 
 GATE: Final = 7_305_804_402_566_194_530  # passed by who changes an agent, closed by who turns a switch
@@ -95,7 +95,7 @@ async def stopped_by(connection: AsyncConnection, agent: Agent) -> str | None:
 
 def covering(agent: Agent) -> ColumnElement[bool]:
     """Return the condition that a switch covers an agent."""
-    table, named = switches.c, [("organisation", ""), ("sponsor", agent.sponsor)]
+    table, named = switches.c, [("organisation", ""), ("organisation", HOME), ("sponsor", agent.sponsor)]
     if agent.template is not None:
         named.append(("template", agent.template))
     named += [("group", name) for name in agent.groups]

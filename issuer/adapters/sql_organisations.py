@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -11,8 +12,10 @@ from sqlalchemy import BigInteger, Column, Index, String, Table, Text, and_, ins
 from did_agent.adapters.sql import insert_if_absent
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
+from issuer.adapters.registry_tables import switches
 from issuer.adapters.rows import Rows
 from issuer.adapters.tables import metadata
+from issuer.model import HOME
 from issuer.model.organisations import Organisation, Proposal
 
 _organisations: Final = Table(
@@ -20,6 +23,7 @@ _organisations: Final = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("title", Text, nullable=False),
+    Column("resources", Text, nullable=False),
     Column("dual_control", String(64), nullable=False),
     Column("by", String(256), nullable=False),
     Column("created", BigInteger, nullable=False),
@@ -42,6 +46,9 @@ _proposals: Final = Table(
     Column("decided", BigInteger),
     Index("issuer_proposals_proposed", "organisation", "proposed", "id"),
 )
+_STOPS: Final = and_(switches.c.scope == "organisation", switches.c.target == HOME, switches.c.lifted.is_(None))
+_SUSPENDED: Final = select(switches.c.id).where(_STOPS, switches.c.organisation == _organisations.c.name).exists()
+_WITH_STATE: Final = select(_organisations, _SUSPENDED.label("suspended"))
 
 
 class OrganisationRows(Rows):
@@ -50,6 +57,12 @@ class OrganisationRows(Rows):
     async def add_organisation(self, organisation: Organisation) -> bool:
         """Add an organisation; False when there is one of this name."""
         return await insert_if_absent(self._do, _organisations, _row(organisation))
+
+    async def put_resources(self, name: str, resources: Sequence[str]) -> bool:
+        """Store at which resources an organisation may grant; False when there is none of this name."""
+        values = {"resources": json.dumps(list(resources))}
+        done = await self._do.execute(update(_organisations).where(_organisations.c.name == name).values(values))
+        return bool(done.rowcount == 1)
 
     async def put_controls(self, organisation: Organisation) -> None:
         """Store what takes two people, and the organisation if it is not known yet."""
@@ -61,13 +74,18 @@ class OrganisationRows(Rows):
 
     async def organisation(self, name: str) -> Organisation | None:
         """Return an organisation."""
-        query = select(_organisations).where(_organisations.c.name == name)
+        query = _WITH_STATE.where(_organisations.c.name == name)
         found = (await self._do.execute(query)).one_or_none()
         return None if found is None else _organisation(found)
 
+    async def suspension(self, name: str) -> str | None:
+        """Return the kill switch by which the deployment's own admins stopped an organisation."""
+        query = select(switches.c.id).where(_STOPS, switches.c.organisation == name)
+        return (await self._do.execute(query)).scalar_one_or_none()
+
     async def organisations(self) -> Sequence[Organisation]:
         """Return every organisation, by name."""
-        query = select(_organisations).order_by(_organisations.c.name)
+        query = _WITH_STATE.order_by(_organisations.c.name)
         return [_organisation(row) for row in (await self._do.execute(query)).all()]
 
     async def add_proposal(self, proposal: Proposal) -> None:
@@ -113,6 +131,7 @@ def _row(organisation: Organisation) -> dict[str, Any]:
     return {
         "name": organisation.name,
         "title": organisation.title,
+        "resources": json.dumps(organisation.resources),
         "dual_control": " ".join(sorted(organisation.dual_control)),
         "by": organisation.by,
         "created": numeric_date(organisation.created),
@@ -123,9 +142,11 @@ def _organisation(row: Any) -> Organisation:
     return Organisation(
         name=row.name,
         title=row.title,
+        resources=tuple(json.loads(row.resources)),
         dual_control=frozenset(row.dual_control.split()),
         by=row.by,
         created=from_numeric_date(row.created),
+        suspended=bool(row.suspended),
     )
 
 

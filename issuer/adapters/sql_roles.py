@@ -235,6 +235,19 @@ class RoleRows(Rows):
         query = select(_roles).where(_roles.c.organisation == agent.organisation, _roles.c.name.in_(held))
         return [_role(row) for row in (await self._do.execute(query.order_by(_roles.c.name))).all()]
 
+    async def templates_given(self, groups: Sequence[str], *, organisation: str) -> Sequence[CapabilityTemplate]:
+        """Return the capability templates that members of groups get by roles."""
+        held = select(_assignments.c.role).where(
+            _assignments.c.organisation == organisation,
+            _assignments.c.kind == "group",
+            _assignments.c.target.in_(groups),
+        )
+        query = select(_roles.c.templates).where(_roles.c.organisation == organisation, _roles.c.name.in_(held))
+        names = {name for found in (await self._do.execute(query)).scalars() for name in json.loads(found)}
+        if not names:
+            return ()
+        return await self.capability_templates(organisation=organisation, names=sorted(names), limit=len(names))
+
     async def granted_from(
         self,
         *,

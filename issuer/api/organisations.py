@@ -9,14 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from did_agent.adapters.openapi import ANY, MAYBE, TEXT, Answer, Operation, listed, record
+from did_agent.adapters.openapi import ANY, FLAG, MAYBE, TEXT, Answer, Operation, Schema, listed, one_of, record
 from did_agent.adapters.web_input import read_json
 from did_agent.clock import format_timestamp
 from issuer.access import ADMINS, READERS
-from issuer.api.routes import Replay, Route, asked
+from issuer.api.routes import Handler, Replay, Route, asked
+from issuer.api.schemas import Reason
 from issuer.model import Operator
 from issuer.model.organisations import Control, Organisation, Proposal
 from issuer.service.organisations import Organisations
+
+Resources = Annotated[list[Annotated[StrictStr, Field(min_length=1, max_length=2_048)]], Field(max_length=64)]
 
 
 class CreateOrganisation(BaseModel):
@@ -26,6 +29,15 @@ class CreateOrganisation(BaseModel):
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=63)]
     title: Annotated[StrictStr, Field(max_length=256)] = ""
+    resources: Resources = []
+
+
+class Entrust(BaseModel):
+    """At which resources an organisation may grant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    resources: Resources
 
 
 class Controls(BaseModel):
@@ -36,7 +48,16 @@ class Controls(BaseModel):
     dual_control: Annotated[list[Control], Field(max_length=8)]
 
 
-_ORGANISATION: Final = record(name=TEXT, title=TEXT, did=TEXT, dual_control=listed(TEXT), created=TEXT)
+_ORGANISATION_MEMBERS: Final[dict[str, Schema]] = {
+    "name": TEXT,
+    "title": TEXT,
+    "resources": listed(TEXT),
+    "did": TEXT,
+    "state": one_of("active", "suspended"),
+    "dual_control": listed(TEXT),
+    "created": TEXT,
+}
+_ORGANISATION: Final = record(**_ORGANISATION_MEMBERS)
 _PROPOSAL: Final = record(
     id=TEXT, control=TEXT, action=TEXT, method=TEXT, path=TEXT, body=TEXT, by=TEXT, proposed=TEXT, expires=TEXT,
     verdict=TEXT, decided_by=MAYBE,
@@ -52,6 +73,21 @@ ORGANISATIONS: Final[dict[str, Operation]] = {
     "GET /organisations": Operation(
         summary="List organisations",
         answers={200: Answer("Those that may be seen.", record(organisations=listed(_ORGANISATION), next=MAYBE))},
+        auth=("operator",),
+    ),
+    **{
+        f"POST /organisations/{{identifier}}/{verb}": Operation(
+            summary=f"{verb.capitalize()} an organisation",
+            answers={200: Answer("Done.", record(**_ORGANISATION_MEMBERS, propagated=FLAG))},
+            body=Reason,
+            auth=("operator",),
+        )
+        for verb in ("suspend", "resume")
+    },
+    "PUT /organisations/{identifier}/resources": Operation(
+        summary="Say at which resources an organisation may grant",
+        answers={200: Answer("Said.", _ORGANISATION), 202: WAITS},
+        body=Entrust,
         auth=("operator",),
     ),
     "PUT /dual-control": Operation(
@@ -75,6 +111,7 @@ ORGANISATIONS: Final[dict[str, Operation]] = {
         summary="Reject a proposal", answers={200: Answer("Rejected.", _PROPOSAL)}, auth=("operator",)
     ),
 }
+_CHANGES: Final[tuple[Literal["suspend", "resume"], ...]] = ("suspend", "resume")
 
 
 def proposal_out(proposal: Proposal) -> dict[str, object]:
@@ -96,27 +133,79 @@ def proposal_out(proposal: Proposal) -> dict[str, object]:
 
 def routes(service: Organisations) -> Sequence[Route]:
     """Return the routes."""
+    return (*_organisation_routes(service), *_proposal_routes(service))
 
+
+def _organisation_routes(service: Organisations) -> Sequence[Route]:
     def shown(one: Organisation) -> dict[str, object]:
         return {
             "name": one.name,
             "title": one.title,
+            "resources": list(one.resources),
             "did": service.office.did_of(one.name),
+            "state": "suspended" if one.suspended else "active",
             "dual_control": sorted(one.dual_control),
             "created": format_timestamp(one.created),
         }
 
     async def create(request: Request, by: Operator) -> Response:
         body = await read_json(request, CreateOrganisation)
-        return JSONResponse(shown(await service.create(body.name, body.title, by=by)), status_code=201)
+        made = await service.create(body.name, body.title, body.resources, by=by)
+        return JSONResponse(shown(made), status_code=201)
+
+    async def entrust(request: Request, by: Operator) -> Response:
+        body = await read_json(request, Entrust)
+        return JSONResponse(shown(await service.entrust(request.path_params["identifier"], body.resources, by=by)))
 
     async def organisations(_request: Request, by: Operator) -> Response:
         return JSONResponse({"organisations": [shown(one) for one in await service.list(by=by)], "next": None})
+
+    def changing(change: Literal["suspend", "resume"]) -> Handler:
+        async def handler(request: Request, by: Operator) -> Response:
+            body, name = await read_json(request, Reason), request.path_params["identifier"]
+            do = service.suspend if change == "suspend" else service.resume
+            changed, heard = await do(name, reason=body.reason, by=by)
+            return JSONResponse({**shown(changed), "propagated": heard})
+
+        return handler
 
     async def control(request: Request, by: Operator) -> Response:
         body = await read_json(request, Controls)
         return JSONResponse(shown(await service.control(frozenset(body.dual_control), by=by)))
 
+    return (
+        Route(method="POST", path="/organisations", action="organisation.create", access=ADMINS, handler=create),
+        Route(method="GET", path="/organisations", action="organisation.list", access=READERS, handler=organisations),
+        *(
+            Route(
+                method="POST",
+                path=f"/organisations/{{identifier}}/{change}",
+                action=f"organisation.{change}",
+                access=ADMINS,
+                handler=changing(change),
+            )
+            for change in _CHANGES
+        ),
+        Route(
+            method="PUT",
+            path="/organisations/{identifier}/resources",
+            action="organisation.entrust",
+            access=ADMINS,
+            handler=entrust,
+            control="trust",
+        ),
+        Route(
+            method="PUT",
+            path="/dual-control",
+            action="organisation.control",
+            access=ADMINS,
+            handler=control,
+            control="control",
+        ),
+    )
+
+
+def _proposal_routes(service: Organisations) -> Sequence[Route]:
     async def proposals(request: Request, by: Operator) -> Response:
         _, limit = asked(request)
         found = await service.proposals(limit=limit, by=by)
@@ -134,16 +223,6 @@ def routes(service: Organisations) -> Sequence[Route]:
 
     one = "/proposals/{identifier}"
     return (
-        Route(method="POST", path="/organisations", action="organisation.create", access=ADMINS, handler=create),
-        Route(method="GET", path="/organisations", action="organisation.list", access=READERS, handler=organisations),
-        Route(
-            method="PUT",
-            path="/dual-control",
-            action="organisation.control",
-            access=ADMINS,
-            handler=control,
-            control="control",
-        ),
         Route(method="GET", path="/proposals", action="proposal.list", access=READERS, handler=proposals),
         Route(
             method="POST",

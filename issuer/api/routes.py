@@ -112,7 +112,9 @@ async def _propose(route: Route, organisations: Organisations, request: Request,
     if route.control is None or request.scope.get("query_string"):
         raise InvalidParameter("what takes two people is asked for without a query")
     body = (await request.body()).decode("utf-8", errors="replace")
-    made = await organisations.propose(route.control, route.action, route.method, request.url.path, body, by=by)
+    made = await organisations.propose(
+        route.control, route.action, route.method, str(request.scope["path"]), body, by=by
+    )
     return JSONResponse({"proposal": made.id, "expires": format_timestamp(made.expires)}, status_code=202)
 
 

@@ -17,9 +17,11 @@ class Organisation:
 
     name: str  # in every key of every table, and claim `org` of its operators' tokens
     title: str
+    resources: tuple[str, ...]  # what it may grant at; the deployment's own organisation may at all
     dual_control: frozenset[Control]  # what one admin proposes and another one approves
     by: str
     created: datetime
+    suspended: bool = False  # by the deployment's own admins: its operators are refused, its agents stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,20 @@ class OrganisationWork(Protocol):
         """Add an organisation; False when there is one of this name."""
         ...
 
+    async def put_resources(self, name: str, resources: Sequence[str]) -> bool:
+        """Store at which resources an organisation may grant; False when there is none of this name."""
+        ...
+
     async def put_controls(self, organisation: Organisation) -> None:
         """Store what takes two people, and the organisation if it is not known yet."""
         ...
 
     async def organisation(self, name: str) -> Organisation | None:
         """Return an organisation."""
+        ...
+
+    async def suspension(self, name: str) -> str | None:
+        """Return the kill switch by which the deployment's own admins stopped an organisation."""
         ...
 
     async def organisations(self) -> Sequence[Organisation]:

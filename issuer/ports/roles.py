@@ -75,6 +75,10 @@ class RoleWork(Protocol):
         """Return the roles an agent has: for itself, by its groups, by its template."""
         ...
 
+    async def templates_given(self, groups: Sequence[str], *, organisation: str) -> Sequence[CapabilityTemplate]:
+        """Return the capability templates that members of groups get by roles."""
+        ...
+
     async def learn_tools(self, organisation: str, resource: str, tools: Mapping[str, object]) -> None:
         """Keep what is known of the tools of a resource."""
         ...

@@ -50,7 +50,7 @@ class Agents:
         require_placed(require_agent(agent), by=by)
         challenge, enrolment = invite(agent.agent_id, now=now)
         async with self.office.store.work() as work:
-            await require_groups(work, agent.groups, organisation=agent.organisation)
+            await require_groups(work, agent.groups, organisation=agent.organisation, by=by)
             await work.add_agent(agent, enrolment, skeleton=skeleton(agent.name), by=by.principal or "")
             event = self.office.event(by, "agent.create", agent.agent_id, f"{agent.name} was registered")
             await work.record(event)

@@ -65,7 +65,7 @@ class EnrolmentTokens:
         async with self.office.store.work() as work:
             if await work.template(token.template, organisation=by.organisation) is None:
                 raise NotFound("there is no such blueprint")
-            await require_groups(work, token.groups, organisation=by.organisation)
+            await require_groups(work, token.groups, organisation=by.organisation, by=by)
             await work.add_enrolment_token(token)
             words = f"{token.uses} agents may enrol from {token.template}"
             await work.record(self.office.event(by, "enrolment-token.create", token.id, words))

@@ -12,14 +12,23 @@ from issuer.model import Operator
 from issuer.model.registry import MAX_BATCH, Description, Group, Happening
 from issuer.naming import require_text, skeleton
 from issuer.ports import Work
+from issuer.roles import require_assignable
 from issuer.service.office import Office
+from issuer.service.roles import end_unfounded
 
 
-async def require_groups(work: Work, names: Sequence[str], *, organisation: str) -> None:
+async def require_groups(
+    work: Work, names: Sequence[str], *, organisation: str, by: Operator | None = None
+) -> None:
     """Return if the organisation has all these groups; they stay until the transaction ends.
 
-    Raises: InvalidParameter.
+    With `by` also only if that person may give what members of them get by roles (WEB-04).
+    Raises: InvalidParameter, InsufficientScope.
     """
+    if by is not None and "admin" not in by.roles and names:
+        templates = await work.templates_given(names, organisation=organisation)
+        if templates:
+            require_assignable(by, templates, on_request=True)
     unknown = await work.unknown_groups(names, organisation=organisation)
     if unknown:
         raise InvalidParameter(f"groups: there is no group {unknown[0]}")
@@ -89,6 +98,7 @@ class Groups:
                 work,
                 [_required(await work.group(name, organisation=by.organisation)).name],
                 organisation=by.organisation,
+                by=by if add else None,
             )
             # In one order, so that two changes of the same agents do not wait for each other in a circle.
             for identifier in sorted({*add, *remove}):
@@ -100,6 +110,8 @@ class Groups:
                     raise InvalidParameter(f"{agent.name}: at most {MAX_LABELS} groups")
                 result = replace(described(agent, Description(groups=sorted(names)), by=by), changed=now)
                 await work.describe_agent(result, skeleton=skeleton(result.name))
+                if identifier in remove:
+                    await end_unfounded(work, self.office, agent_id=agent.agent_id, reason=f"left group {name}", by=by)
                 said = f"{'put into' if identifier in add else 'taken out of'} group {name}"
                 await work.add_history(
                     Happening(

@@ -22,6 +22,7 @@ from issuer.model.registry import (
 from issuer.naming import require_text, skeleton
 from issuer.service.grouping import require_groups
 from issuer.service.office import Office
+from issuer.service.roles import end_unfounded
 
 MAX_TERMS = 4  # words of one search
 
@@ -41,8 +42,10 @@ class Registry:
         async with self.office.store.work() as work:
             agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
             result = replace(described(agent, said, by=by), changed=now)
-            await require_groups(work, sorted({*result.groups} - {*agent.groups}), organisation=by.organisation)
+            await require_groups(work, sorted({*result.groups} - {*agent.groups}), organisation=by.organisation, by=by)
             await work.describe_agent(result, skeleton=skeleton(result.name))
+            if {*agent.groups} - {*result.groups}:
+                await end_unfounded(work, self.office, agent_id=agent.agent_id, reason="left a group", by=by)
             changed = _differences(agent, result)
             await work.add_history(_happening(agent, result, "describe", reason=changed, by=by))
             await work.record(self.office.event(by, "agent.describe", agent.agent_id, f"{agent.name}: {changed}"))

@@ -60,7 +60,6 @@ async def reissue(
         )
         again = replace(again, source=grant.source)
         await work.add_grant(again)
-        await work.mark_renewed(grant.id, again.id)  # so that who ends the one finds the other
         if grant.suspended is not None:
             await work.suspend_grants([again.id], now)
             await work.flip_credentials([again.id], "suspension", value=True)

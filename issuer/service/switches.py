@@ -56,6 +56,8 @@ class Switches:
             if switch is None:
                 raise NotFound("there is no such kill switch")
             _require_role(switch.scope, by)
+            if switch.scope == "organisation" and switch.target:
+                raise InsufficientScope("the deployment's own admins stopped the organisation; they alone let it go")
             off, resumed = await work.turn_off(switch, by=by.principal or "", reason=reason, now=now)
             event = self.office.event(by, "switch.off", switch.id, _words(off, reason))
             await work.record(replace(event, details={**event.details, "resumed": str(resumed)}))

@@ -44,7 +44,7 @@ class Templates:
             )
             if last is not None and replace(wanted, version=last.version, created=last.created, by=last.by) == last:
                 return last
-            await require_groups(work, wanted.groups, organisation=by.organisation)
+            await require_groups(work, wanted.groups, organisation=by.organisation, by=by)
             if not await work.add_template(wanted):
                 raise StateConflict("somebody else changed this blueprint at the same moment")
             words = f"blueprint {wanted.name}, version {wanted.version}"

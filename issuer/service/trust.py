@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from did_agent.credential.issuance import new_id
+from did_agent.credential.trust import KINDS
 from did_agent.errors import InvalidParameter, NotFound, StateConflict
 from did_agent.tokens.trust_list import LIFE, MAX_ENTRIES, TrustEntry, TrustList, require_entry, sign_trust_list
 from issuer.model import HOME, Operator
+from issuer.model.organisations import Organisation
 from issuer.model.trust import TrustLine
 from issuer.naming import require_text
 from issuer.service.office import Office
@@ -51,7 +53,9 @@ class TrustRegistry:
         )
         async with self.office.store.work() as work:
             version = await work.raise_trust_version(by.organisation)
-            if len(await work.trust_lines(by.organisation)) >= MAX_ENTRIES:
+            neighbours = await work.organisations() if by.organisation == HOME else []
+            named = sum(bool(one.resources) for one in neighbours)
+            if len(await work.trust_lines(by.organisation)) + named >= MAX_ENTRIES:
                 raise StateConflict(f"a trust list has at most {MAX_ENTRIES} lines")
             await work.add_trust(line)
             event = self.office.event(by, "trust.add", entry.id, f"{entry.issuer} is trusted")
@@ -104,7 +108,8 @@ class TrustRegistry:
             if known is not None and known.version == version and timedelta(0) <= now - known.issued < SIGN_EVERY:
                 return known.text
             lines = await work.trust_lines(organisation)
-            others = await work.organisations() if organisation == HOME else ()
+            others = await work.organisations() if organisation == HOME else []
+            others = [one for one in others if one.name != HOME and one.resources]
         if organisation != HOME and not version:
             raise NotFound("there is no such trust list")
         issued = now.replace(microsecond=0)
@@ -113,12 +118,22 @@ class TrustRegistry:
             version=version,
             issued=issued,
             expires=issued + LIFE,
-            own=(*self._own(organisation), *(self.office.did_of(one.name) for one in others)),
-            entries=tuple(line.entry for line in lines),
+            own=self._own(organisation),
+            entries=(*(line.entry for line in lines), *map(self._neighbour, others)),
         )
         text = sign_trust_list(found, key=self.office.key_of(organisation))
         self._signed[organisation] = _Signed(version, issued, text)
         return text
+
+    def _neighbour(self, organisation: Organisation) -> TrustEntry:
+        """Return what an organisation of this deployment is trusted for: the resources it was given, nothing else."""
+        return TrustEntry(
+            id=f"organisation-{organisation.name}",
+            issuer=self.office.did_of(organisation.name),
+            url=self.office.url,
+            kinds=frozenset(KINDS),
+            resources=frozenset(organisation.resources),
+        )
 
     def _own(self, organisation: str) -> tuple[str, ...]:
         """Return the DIDs of this deployment's own issuers, as far as a list of this organisation speaks for them."""

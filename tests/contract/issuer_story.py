@@ -193,6 +193,7 @@ def others(team: Team) -> None:
         team.issuer.send("GET", path, 200)
     team.issuer.send("POST", "/oid4vci/nonce", 200)
     ask("POST", "/organisations", 201, {"name": "acme", "title": "Acme"})
+    ask("PUT", "/organisations/acme/resources", 200, {"resources": [RESOURCE]})
     ask("GET", "/organisations", 200)
     ask("PUT", "/dual-control", 200, {"dual_control": ["trust"]})
     waits = ask("PUT", "/dual-control", 202, {"dual_control": []})

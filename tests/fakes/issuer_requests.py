@@ -158,6 +158,8 @@ REQUESTS: Final[Mapping[str, Ask]] = {
     # organisations and trust
     "POST /organisations": Ask(body={"name": "$fresh"}, status=CREATED, home_alone=True),
     "GET /organisations": Ask(),
+    "POST /organisations/{identifier}/suspend": of("$organisation", BECAUSE, home_alone=True),
+    "POST /organisations/{identifier}/resume": of("$organisation", BECAUSE, home_alone=True),
     "PUT /dual-control": Ask(body={"dual_control": []}),
     "GET /proposals": Ask(),
     "POST /proposals/{identifier}/approve": of("$proposal", status=CREATED),

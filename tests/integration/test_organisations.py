@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 
 from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
+from did_agent.proof.jwt import unverified_jws
+from did_agent.tokens.profiles import TRUST_LIST
 from tests.contract.conftest import database_url
-from tests.fakes.issuer_world import ADMIN, AGENT_KEY, CAPABILITIES, KEY, answer_to, auth, issuer, recorded
+from tests.fakes.guard_world import NOW
+from tests.fakes.issuer_world import ADMIN, AGENT_KEY, CAPABILITIES, KEY, READER, answer_to, auth, issuer, recorded
 
 __all__ = ["database_url"]  # every test that names it runs on SQLite and on PostgreSQL
 
@@ -126,3 +130,83 @@ async def test_stopping_the_whole_organisation_takes_two_where_it_says_so_and_a_
         done = await http.post(f"/proposals/{waits.json()['proposal']}/approve", headers=SECOND)
         assert (done.status_code, done.json()["scope"]) == (201, "organisation")
         assert (await http.post("/kill-switches", json=whole, headers=ADMIN)).status_code == 201
+
+
+@pytest.mark.req("WEB-04")
+async def test_what_is_named_in_a_path_is_the_same_when_it_is_done(tmp_path: Path) -> None:
+    async with issuer(tmp_path) as (http, _):
+        await made(http)
+        line = (await http.post("/trust", json=LINE, headers=ACME)).json()
+        await http.put("/dual-control", json={"dual_control": ["trust"]}, headers=ACME)
+        waits = await http.delete(f"/trust/{line['id'].replace(':', '%3A')}", headers=ACME)
+        assert waits.status_code == 202
+        with_query = await http.delete(f"/trust/{line['id']}?x=1", headers=ACME)
+        assert with_query.status_code == 400
+        done = await http.post(f"/proposals/{waits.json()['proposal']}/approve", headers=SECOND)
+        assert (done.status_code, done.json()["id"]) == (200, line["id"])
+        assert (await http.get("/trust", headers=ACME)).json()["trust"] == []
+
+
+@pytest.mark.req("VCX-05")
+async def test_a_neighbour_is_trusted_for_what_it_was_given_and_for_nothing_else(tmp_path: Path) -> None:
+    async with issuer(tmp_path) as (http, _):
+        acme = await made(http)
+        await made(http, "globex")
+        given = {"resources": ["https://acme.example/mcp"]}
+        path = "/organisations/acme/resources"
+        assert (await http.put(path, json=given, headers=ACME)).status_code == 403
+        assert (await http.put(path, json={"resources": ["no url"]}, headers=ADMIN)).status_code == 400
+        assert (await http.put("/organisations/none/resources", json=given, headers=ADMIN)).status_code == 404
+        assert (await http.put(path, json=given, headers=ADMIN)).json()["resources"] == given["resources"]
+        await http.put("/dual-control", json={"dual_control": ["trust"]}, headers=ADMIN)
+        text = (await http.get("/.well-known/did-agent-trust-list")).text
+        claims = unverified_jws(text, max_bytes=TRUST_LIST.max_bytes)[1]
+        assert claims["own"] == [did_key(KEY.public)]
+        assert isinstance(claims["entries"], list)
+        assert [(one["issuer"], one["resources"]) for one in claims["entries"]] == [
+            (acme["did"], ["https://acme.example/mcp"])
+        ]
+
+
+@pytest.mark.req("REV-03", "WEB-04")
+async def test_a_suspended_organisation_stands_still_until_the_deployment_lets_it_go(database_url: str) -> None:
+    moment = [NOW]
+    async with issuer(database_url, clock=lambda: moment[0]) as (http, _):
+        for name in ("acme", "globex"):
+            await made(http, name)
+        agents = {}
+        for who, by, key in (("acme", ACME, AGENT_KEY), ("globex", GLOBEX, SigningKey.from_seed(b"g" * 32))):
+            agent = (await http.post("/agents", json={"name": "one", "sponsor": "Ops"}, headers=by)).json()
+            enrolled = await http.post(f"/agents/{agent['agent_id']}/enrolment", json=answer_to(agent, key))
+            agents[who] = enrolled.json()
+        waiting = (await http.post("/agents", json={"name": "two", "sponsor": "Ops"}, headers=ACME)).json()
+
+        async def change(verb: str, by: dict[str, str] = ADMIN, name: str = "acme") -> Any:
+            return await http.post(f"/organisations/{name}/{verb}", json={"reason": "contract"}, headers=by)
+
+        assert (await change("suspend", ACME)).status_code == 403
+        assert (await change("suspend", GLOBEX)).status_code == 403
+        assert (await change("suspend", name="unknown")).status_code == 404
+        assert (await change("resume")).status_code == 409
+        done = await change("suspend")
+        assert (done.status_code, done.json()["state"]) == (200, "suspended")
+        assert (await change("suspend")).status_code == 409
+        moment[0] += timedelta(seconds=1)
+        refused = await http.get("/agents", headers=ACME)
+        assert (refused.status_code, refused.json()["code"]) == (403, "unauthorized_client")
+        states = {}
+        for who, agent in agents.items():
+            states[who] = (await http.get(f"/registry/{agent['did']}", headers=READER)).json()["state"]
+        assert states == {"acme": "suspended", "globex": "active"}
+        assert (await http.get("/agents", headers=GLOBEX)).status_code == 200
+        other = answer_to(waiting, SigningKey.from_seed(b"w" * 32))
+        assert (await http.post(f"/agents/{waiting['agent_id']}/enrolment", json=other)).status_code == 409
+        listed = (await http.get("/organisations", headers=ADMIN)).json()["organisations"]
+        assert {one["name"]: one["state"] for one in listed} == {"acme": "suspended", "globex": "active"}
+        assert (await change("resume")).json()["state"] == "active"
+        moment[0] += timedelta(seconds=1)
+        back = await http.get(f"/agents/{agents['acme']['agent_id']}", headers=ACME)
+        assert (back.status_code, back.json()["state"]) == (200, "active")
+    events = [(event.action, event.decision) for event in await recorded(database_url)]
+    assert {("organisation.suspend", "allow"), ("organisation.resume", "allow")} <= set(events)
+    assert events.count(("organisation.suspend", "deny")) == 4

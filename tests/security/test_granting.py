@@ -80,6 +80,27 @@ async def test_the_ways_around_a_managers_bounds_are_bounded_too(at: Desk) -> No
 
 
 @pytest.mark.req("WEB-04")
+async def test_a_manager_puts_nobody_into_a_group_that_gets_more_than_managers_may_grant(at: Desk) -> None:
+    agent, manager, admin = await at.onboard(), at.person("manager"), at.person("admin")
+    await at.do("/groups/kitchen", admin, {"description": ""}, method="PUT")
+    await at.do("/capabilities", admin, {**TEMPLATE, "managers": False})
+    await at.do("/roles", admin, {"name": "waiter", "templates": ["menu"]})
+    await at.do("/roles/waiter/assign", admin, {"kind": "group", "target": "kitchen"})
+    members, member = "/groups/kitchen/members", {"add": [agent["agent_id"]]}
+    assert await at.refused(members, manager, member) == "insufficient_scope"
+    path = f"/agents/{agent['agent_id']}"
+    assert await at.refused(path, manager, {"groups": ["kitchen"]}, method="PATCH") == "insufficient_scope"
+    new = {"name": "spare", "sponsor": "Ops", "groups": ["kitchen"]}
+    assert await at.refused("/agents", manager, new) == "insufficient_scope"
+    await at.do("/capabilities", admin, TEMPLATE)
+    await at.do(members, manager, member)
+    (credential,) = (await at.do("/credentials/collect", at.agent()))["credentials"]
+    await at.do(members, manager, {"remove": [agent["agent_id"]]})
+    assert await at.state(credential) == "revoked"  # who leaves leaves what the group gave
+    await at.do("/agents", manager, new)
+
+
+@pytest.mark.req("WEB-04")
 async def test_sponsors_ask_for_their_own_agents_and_grant_nothing(at: Desk) -> None:
     agent = await at.onboard()
     await at.onboard("theirs", OTHER, owner="did:key:somebody")
