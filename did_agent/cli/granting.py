@@ -254,6 +254,39 @@ def list_requests(at: Deployment, state: str | None, as_json: bool) -> None:
     emit({"requests": found}, as_json=as_json, text=table(found, _REQUESTS))
 
 
+@request.command()
+@click.argument("identifier")
+@click.option("--tool", "tools", multiple=True, help="Only this tool of those asked for; repeat for more.")
+@click.option("--valid", "valid_seconds", type=int, help="Seconds it is valid, if less than was asked for.")
+@_reason
+@json_option
+@click.pass_obj
+def approve(
+    at: Deployment, identifier: str, tools: tuple[str, ...], valid_seconds: int | None, reason: str, as_json: bool
+) -> None:
+    """Give what was asked for, or less of it; an agent of the wallet here keeps its credential."""
+    decided = asyncio.run(_approved(at, identifier, tools, valid_seconds, reason))
+    emit(decided, as_json=as_json, text=f"{decided['id']} is {decided['state']}")
+
+
+async def _approved(
+    at: Deployment, identifier: str, tools: tuple[str, ...], valid_seconds: int | None, reason: str
+) -> dict[str, Any]:
+    less: dict[str, Any] = {} if valid_seconds is None else {"valid_seconds": valid_seconds}
+    if tools:
+        asked = (await grants(at).show_request(identifier))["capabilities"]
+        kept = [{**one, "tools": {name: one["tools"][name] for name in tools if name in one["tools"]}} for one in asked]
+        less["capabilities"] = [one for one in kept if one["tools"]]
+        if not less["capabilities"]:
+            raise click.UsageError("no tool of these was asked for")
+    decided = await grants(at).decide(identifier, "approve", reason=reason, **less)
+    if decided.get("credential"):
+        found = await at.issuer.agent(decided["agent_id"])
+        if found["name"] in at.wallet.names():
+            Agent.load(found["name"], path=at.wallet.path).add_credential(decided["credential"])
+    return decided
+
+
 def _decide(decision: Decision, words: str) -> None:
     @request.command(decision, help=words)
     @click.argument("identifier")
@@ -261,21 +294,12 @@ def _decide(decision: Decision, words: str) -> None:
     @json_option
     @click.pass_obj
     def command(at: Deployment, identifier: str, reason: str, as_json: bool) -> None:
-        decided = asyncio.run(_decided(at, identifier, decision, reason))
+        decided = asyncio.run(grants(at).decide(identifier, decision, reason=reason))
         emit(decided, as_json=as_json, text=f"{decided['id']} is {decided['state']}")
 
 
-_decide("approve", "Give what was asked for; the agent here keeps its credential.")
 _decide("deny", "Say no.")
-
-
-async def _decided(at: Deployment, identifier: str, decision: Decision, reason: str) -> dict[str, Any]:
-    decided = await grants(at).decide(identifier, decision, reason=reason)
-    if decided.get("credential"):
-        found = await at.issuer.agent(decided["agent_id"])
-        if found["name"] in at.wallet.names():
-            Agent.load(found["name"], path=at.wallet.path).add_credential(decided["credential"])
-    return decided
+_decide("withdraw", "Take back what one asked for oneself.")
 
 
 def grants(at: Deployment) -> GrantsClient:

@@ -12,8 +12,11 @@ from did_agent.cli.output import emit, json_option, table
 from did_agent.client.organisations import OrganisationsClient
 
 CONTROLS: Final = ("trust", "switch", "control")
-_COLUMNS: Final = ("name", "title", "state", "did", "controlled")
+_COLUMNS: Final = ("name", "title", "state", "did", "granted", "controlled")
 _PROPOSED: Final = ("id", "verdict", "action", "by", "proposed", "expires", "decided_by")
+_resources: Final = click.option(
+    "--resource", "resources", multiple=True, help="Exact identifier at which it may grant; repeatable."
+)
 
 
 @click.group()
@@ -24,12 +27,25 @@ def org() -> None:
 @org.command()
 @click.argument("name")
 @click.option("--title", default="", help="What people call it.")
+@_resources
 @json_option
 @click.pass_obj
-def create(at: Deployment, name: str, title: str, as_json: bool) -> None:
+def create(at: Deployment, name: str, title: str, resources: tuple[str, ...], as_json: bool) -> None:
     """Make an organisation; NAME is short: a-z 0-9 -."""
-    made = asyncio.run(_client(at).create(name, title=title))
+    made = asyncio.run(_client(at).create(name, title=title, resources=resources))
     emit(made, as_json=as_json, text=f"{name} issues as {made['did']}\nnext: did-agent operator add DID --org {name}")
+
+
+@org.command()
+@click.argument("name")
+@_resources
+@json_option
+@click.pass_obj
+def entrust(at: Deployment, name: str, resources: tuple[str, ...], as_json: bool) -> None:
+    """Say at which resources an organisation may grant from now on; without any at none."""
+    said = asyncio.run(_client(at).entrust(name, resources))
+    text = waits(said) or f"{name} may grant at {', '.join(said['resources']) or 'nothing here'}"
+    emit(said, as_json=as_json, text=text)
 
 
 @org.command("list")
@@ -38,7 +54,9 @@ def create(at: Deployment, name: str, title: str, as_json: bool) -> None:
 def list_organisations(at: Deployment, as_json: bool) -> None:
     """List the organisations you may know of."""
     found = asyncio.run(_client(at).list())
-    rows = [{**one, "controlled": " ".join(one["dual_control"])} for one in found]
+    rows = [
+        {**one, "controlled": " ".join(one["dual_control"]), "granted": " ".join(one["resources"])} for one in found
+    ]
     emit({"organisations": found}, as_json=as_json, text=table(rows, _COLUMNS))
 
 

@@ -18,9 +18,14 @@ class OrganisationsClient:
     url: str
     auth: httpx2.Auth | None = None
 
-    async def create(self, name: str, *, title: str = "") -> dict[str, Any]:
-        """Make an organisation; for admins of the deployment itself alone."""
-        return await self._send("POST", "/organisations", json={"name": name, "title": title})
+    async def create(self, name: str, *, title: str = "", resources: Sequence[str] = ()) -> dict[str, Any]:
+        """Make an organisation, which may grant at `resources` alone; for admins of the deployment itself alone."""
+        body = {"name": name, "title": title, "resources": [*resources]}
+        return await self._send("POST", "/organisations", json=body)
+
+    async def entrust(self, name: str, resources: Sequence[str]) -> dict[str, Any]:
+        """Say at which resources an organisation may grant from now on; for admins of the deployment itself alone."""
+        return await self._send("PUT", f"/organisations/{segment(name)}/resources", json={"resources": [*resources]})
 
     async def suspend(self, name: str, *, reason: str) -> dict[str, Any]:
         """Stop all its agents and refuse its operators; for admins of the deployment itself alone."""

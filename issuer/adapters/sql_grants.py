@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, String, Table, Text, insert, or_, select, update
+from sqlalchemy import BigInteger, Column, String, Table, Text, delete, insert, or_, select, update
 
 from did_agent.adapters.sql import Prepared, insert_if_absent
 from did_agent.clock import numeric_date
@@ -145,8 +145,11 @@ class GrantRows(Rows):
         """Say what a credential was renewed to; False when it was renewed before."""
         return bool(await self._mark([identifier], grants.c.renewed_to.is_(None), renewed_to=successor))
 
-    async def remember(self, retry: Retry, credentials: Sequence[str], *, organisation: str, expires: datetime) -> bool:
-        """Keep what came of a request; False when there was one under the same key."""
+    async def remember(
+        self, retry: Retry, credentials: Sequence[str], *, organisation: str, now: datetime, expires: datetime
+    ) -> bool:
+        """Keep what came of a request, and forget what is over; False when there was one under the same key."""
+        await self._do.execute(delete(_retries).where(_retries.c.expires < numeric_date(now)))
         row = {
             "organisation": organisation,
             "key": retry.key,

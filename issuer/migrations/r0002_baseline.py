@@ -45,6 +45,7 @@ def upgrade(op: Operations) -> None:
         "issuer_organisations",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("resources", sa.Text(), nullable=False),
         sa.Column("dual_control", sa.String(length=64), nullable=False),
         sa.Column("by", sa.String(length=256), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),

@@ -87,8 +87,10 @@ class GrantWork(Protocol):
         """Say what a credential was renewed to; False when it was renewed before."""
         ...
 
-    async def remember(self, retry: Retry, credentials: Sequence[str], *, organisation: str, expires: datetime) -> bool:
-        """Keep what came of a request; False when there was one under the same key."""
+    async def remember(
+        self, retry: Retry, credentials: Sequence[str], *, organisation: str, now: datetime, expires: datetime
+    ) -> bool:
+        """Keep what came of a request, and forget what is over; False when there was one under the same key."""
         ...
 
     async def remembered(self, retry: Retry, *, organisation: str) -> Sequence[str] | None:

@@ -166,8 +166,10 @@ class Granting:
     ) -> None:
         await work.add_grants(made)
         ids = [grant.id for grant in made]
-        until = self.office.clock() + REMEMBERED
-        if retry is not None and not await work.remember(retry, ids, organisation=by.organisation, expires=until):
+        now = self.office.clock()
+        if retry is not None and not await work.remember(
+            retry, ids, organisation=by.organisation, now=now, expires=now + REMEMBERED
+        ):
             raise StoreUnavailable("the same request is being made: try again")
         names = {agent.agent_id: agent.name for agent in agents.values()}
         await work.record_all([issue_event(self.office, by, grant, names[grant.agent_id]) for grant in made])

@@ -17,9 +17,7 @@ from issuer.service.office import Office
 from issuer.service.roles import end_unfounded
 
 
-async def require_groups(
-    work: Work, names: Sequence[str], *, organisation: str, by: Operator | None = None
-) -> None:
+async def require_groups(work: Work, names: Sequence[str], *, organisation: str, by: Operator | None = None) -> None:
     """Return if the organisation has all these groups; they stay until the transaction ends.
 
     With `by` also only if that person may give what members of them get by roles (WEB-04).

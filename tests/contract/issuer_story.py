@@ -194,6 +194,8 @@ def others(team: Team) -> None:
     team.issuer.send("POST", "/oid4vci/nonce", 200)
     ask("POST", "/organisations", 201, {"name": "acme", "title": "Acme"})
     ask("PUT", "/organisations/acme/resources", 200, {"resources": [RESOURCE]})
+    for change in ("suspend", "resume"):
+        ask("POST", f"/organisations/acme/{change}", 200, WHY)
     ask("GET", "/organisations", 200)
     ask("PUT", "/dual-control", 200, {"dual_control": ["trust"]})
     waits = ask("PUT", "/dual-control", 202, {"dual_control": []})

@@ -52,13 +52,15 @@ def test_a_role_is_given_used_suspended_and_taken_away(up: Up) -> None:
 
 def test_a_request_is_made_and_approved_from_the_command_line(up: Up) -> None:
     up.run("agent", "create", "asker", "--sponsor", "Ops")
-    wanted = ("--resource", up.resource, "--tool", "list_menu", "--reason", "lunch")
+    wanted = ("--resource", up.resource, "--tool", "list_menu", "--tool", "delete_order", "--reason", "lunch")
     made = up.json("request", "create", "asker", *wanted)
     assert made["id"] in {one["id"] for one in up.json("request", "list", "--state", "pending")["requests"]}
     refused = up.run("request", "approve", made["id"], "--reason", "ok", expected=1)  # one owns the agent oneself
     assert "insufficient_scope" in refused.stderr
     up.run("capability", "policy", "--no-separation")
-    assert up.json("request", "approve", made["id"], "--reason", "ok")["state"] == "approved"
+    approved = up.json("request", "approve", made["id"], "--reason", "ok", "--tool", "list_menu", "--valid", "600")
+    assert approved["state"] == "approved"
+    assert approved["credential"]["credentialSubject"]["capability"][0]["tools"] == {"list_menu": {}}
     assert is_admitted(up, token(up, "asker"))
     up.run("capability", "policy", "--separation")
 

@@ -160,6 +160,7 @@ REQUESTS: Final[Mapping[str, Ask]] = {
     "GET /organisations": Ask(),
     "POST /organisations/{identifier}/suspend": of("$organisation", BECAUSE, home_alone=True),
     "POST /organisations/{identifier}/resume": of("$organisation", BECAUSE, home_alone=True),
+    "PUT /organisations/{identifier}/resources": of("$organisation", {"resources": [RESOURCE]}, home_alone=True),
     "PUT /dual-control": Ask(body={"dual_control": []}),
     "GET /proposals": Ask(),
     "POST /proposals/{identifier}/approve": of("$proposal", status=CREATED),

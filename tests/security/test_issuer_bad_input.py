@@ -224,7 +224,7 @@ MEMBERS = {
 }
 HARMLESS = {  # what a member may honestly be
     ("description", "no text"), ("metadata", "an empty object"), ("redirect_uris", "a list of nothing"),
-    ("valid_seconds", "a number"), ("on_behalf_of", "null"),
+    ("valid_seconds", "a number"), ("on_behalf_of", "null"), ("valid_seconds", "null"), ("max_depth", "null"),
 }  # fmt: skip
 
 
