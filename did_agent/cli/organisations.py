@@ -33,7 +33,8 @@ def org() -> None:
 def create(at: Deployment, name: str, title: str, resources: tuple[str, ...], as_json: bool) -> None:
     """Make an organisation; NAME is short: a-z 0-9 -."""
     made = asyncio.run(_client(at).create(name, title=title, resources=resources))
-    emit(made, as_json=as_json, text=f"{name} issues as {made['did']}\nnext: did-agent operator add DID --org {name}")
+    text = waits(made) or f"{name} issues as {made['did']}\nnext: did-agent operator add DID --org {name}"
+    emit(made, as_json=as_json, text=text)
 
 
 @org.command()

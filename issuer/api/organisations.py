@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from did_agent.adapters.openapi import ANY, FLAG, MAYBE, TEXT, Answer, Operation, Schema, listed, one_of, record
 from did_agent.adapters.web_input import read_json
 from did_agent.clock import format_timestamp
+from did_agent.encoding.strict_json import parse_object
+from did_agent.errors import Malformed
 from issuer.access import ADMINS, READERS
 from issuer.api.routes import Handler, Replay, Route, asked
 from issuer.api.schemas import Reason
@@ -66,7 +68,7 @@ WAITS: Final = Answer("Waits for a second admin.", record(proposal=TEXT, expires
 ORGANISATIONS: Final[dict[str, Operation]] = {
     "POST /organisations": Operation(
         summary="Make an organisation",
-        answers={201: Answer("Made.", _ORGANISATION)},
+        answers={201: Answer("Made.", _ORGANISATION), 202: WAITS},
         body=CreateOrganisation,
         auth=("operator",),
     ),
@@ -174,7 +176,15 @@ def _organisation_routes(service: Organisations) -> Sequence[Route]:
         return JSONResponse(shown(await service.control(frozenset(body.dual_control), by=by)))
 
     return (
-        Route(method="POST", path="/organisations", action="organisation.create", access=ADMINS, handler=create),
+        Route(
+            method="POST",
+            path="/organisations",
+            action="organisation.create",
+            access=ADMINS,
+            handler=create,
+            control="trust",
+            controlled_when=_entrusts,
+        ),
         Route(method="GET", path="/organisations", action="organisation.list", access=READERS, handler=organisations),
         *(
             Route(
@@ -203,6 +213,14 @@ def _organisation_routes(service: Organisations) -> Sequence[Route]:
             control="control",
         ),
     )
+
+
+def _entrusts(body: bytes) -> bool:
+    """Tell whether a new organisation comes with a line of trust; a request that cannot be read is refused anyway."""
+    try:
+        return bool(parse_object(body).get("resources"))
+    except Malformed:
+        return False
 
 
 def _proposal_routes(service: Organisations) -> Sequence[Route]:

@@ -59,6 +59,7 @@ class GrantWork(Protocol):
         template: str | None = None,
         agent_id: str | None = None,
         unfounded: bool = False,
+        revoked_too: bool = False,
     ) -> Sequence[str]:
         """Return live credentials that came from a role or a template, or those that these do not give any more."""
         ...

@@ -15,6 +15,7 @@ from issuer.model import ANNOUNCED, Agent, Change, Grant, NewAgent, Notice, Oper
 from issuer.naming import require_text, skeleton
 from issuer.service.grouping import require_groups
 from issuer.service.office import Office
+from issuer.service.waking import require_may_wake
 
 MAX_STANDING = 16  # credentials of one answer: as many as one presentation may hold
 
@@ -70,11 +71,13 @@ class Agents:
     async def change_state(self, identifier: str, change: Change, *, reason: str, by: Operator) -> tuple[Agent, bool]:
         """Suspend, resume or retire an agent; say also whether the bridge has heard already.
 
-        Raises: NotFound, StateConflict, InvalidParameter, StoreUnavailable.
+        Raises: NotFound, InsufficientScope, StateConflict, InvalidParameter, StoreUnavailable.
         """
         now, reason = self.office.clock(), require_text("reason", reason)
         async with self.office.store.work() as work:
             agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
+            if change == "resume":
+                await require_may_wake(work, agent, by)
             changed = replace(agent, state=next_state(agent.state, change), changed=now)
             await work.change_agent(changed, by=by.principal or "", reason=reason)
             await work.flip_agents([agent.agent_id], suspended=changed.state != "active", now=now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from did_agent.errors import AgentNotActive, Replayed, UnknownAgent
+from did_agent.errors import AgentNotActive, Replayed, UnknownAgent, WrongChallenge
 from issuer.model import Operator
 from issuer.possession import PURPOSE, prove_agent
 from issuer.service.office import Office
@@ -19,9 +19,11 @@ class AgentCallers:
     async def agent(self, token: str, *, request_id: str) -> Operator:
         """Return the active agent whose key made `token`.
 
-        Raises: Malformed, VerificationError, UnknownAgent, AgentNotActive, Replayed, StoreUnavailable.
+        Raises: Malformed, VerificationError, WrongChallenge, UnknownAgent, AgentNotActive, Replayed, StoreUnavailable.
         """
         proven = prove_agent(token, issuer_url=self.office.url, now=self.office.clock())
+        if proven.challenge is not None:  # it was made to answer something else
+            raise WrongChallenge("a caller proves its key without an answer to anybody")
         async with self.office.store.work() as work:
             agent = await work.agent(proven.holder, organisation=None)
             if agent is None:

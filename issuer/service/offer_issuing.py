@@ -85,6 +85,7 @@ class Issuing:
     async def _capability(self, offer: Offer, agent: Agent, configuration: Configuration) -> Made:
         if offer.terms is None:
             raise CredentialRequestDenied("the offer holds no capabilities")
+        await self._require_standing(offer.terms.source.template, agent.organisation)
         place, suite = await self._place(agent.organisation), configuration.cryptosuite or DEFAULT_SUITE
         grant = make_grant(self.office, agent, offer.terms, place=place, cryptosuite=suite)
         credential: object = grant.document
@@ -98,6 +99,14 @@ class Issuing:
         event = issue_event(self.office, self.by, grant, agent.name)
         await self.work.record(replace(event, details={**event.details, "offer": offer.id}))
         return Made(id=grant.id, credential=credential)
+
+    async def _require_standing(self, name: str | None, organisation: str) -> None:
+        """Return when what was offered still stands: a template's withdrawal ends the offers that were made from it."""
+        if name is None:
+            return
+        found = await self.work.capability_template(name, organisation=organisation)
+        if found is None or found.withdrawn is not None:
+            raise CredentialRequestDenied(f"{name} is withdrawn")
 
     async def _place(self, organisation: str) -> Place:
         size, issuer = self.office.list_size, self.office.did_of(organisation)

@@ -222,7 +222,7 @@ class Organisations:
             found = await work.proposal(identifier, organisation=by.organisation)
             if found is None:
                 raise NotFound("there is no such proposal")
-            if verdict == "approved" and (not by.principal or found.by == by.principal):
+            if verdict == "approved" and (not by.principal or found.by in {by.principal, *by.actors}):
                 raise InsufficientScope("another admin than the one who proposed it is needed")
             if not await work.decide_proposal(found, verdict, by=by.principal or "", now=now):
                 raise StateConflict("it was decided before, or is over")

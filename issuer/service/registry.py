@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from did_agent.errors import InvalidParameter, NotFound, StateConflict
+from did_agent.errors import InsufficientScope, InvalidParameter, NotFound, StateConflict
 from issuer.access import own_alone, require_within
 from issuer.description import described, require_agent, words_in
 from issuer.model import Agent, Operator, next_state
@@ -55,7 +55,7 @@ class Registry:
     async def transfer(self, identifier: str, *, owner: str, sponsor: str | None, reason: str, by: Operator) -> Agent:
         """Hand an agent over to another operator of its organisation.
 
-        Raises: NotFound, InvalidParameter, StateConflict, StoreUnavailable.
+        Raises: NotFound, InvalidParameter, InsufficientScope, StateConflict, StoreUnavailable.
         """
         now, reason = self.office.clock(), require_text("reason", reason)
         async with self.office.store.work() as work:
@@ -64,6 +64,8 @@ class Registry:
                 raise StateConflict(f"{agent.name} is retired; it stays in the hands it was in")
             if not owner.strip():
                 raise InvalidParameter("owner: somebody must own an agent")
+            if sponsor not in (None, agent.sponsor) and owner == agent.owner and own_alone(by) is not None:
+                raise InsufficientScope("issuer:manage is needed to change who answers for an agent that one keeps")
             # A new owner brings its sponsor: who answers may change with the hands, whoever hands it over.
             result = require_agent(replace(agent, owner=owner, sponsor=sponsor or agent.sponsor, changed=now))
             await work.describe_agent(result, skeleton=skeleton(result.name))

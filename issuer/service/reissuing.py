@@ -11,10 +11,11 @@ from did_agent.credential.issuance import new_id
 from did_agent.credential.model import parse_capability_credential
 from did_agent.errors import StoreUnavailable
 from did_agent.proof.data_integrity import DEFAULT_SUITE
-from issuer.granting import grant_capabilities
+from issuer.granting import grant_capabilities, has_budget
 from issuer.model import Agent, Grant, GrantState, Notice
 from issuer.model.status import Place
 from issuer.ports import Work
+from issuer.service.ending import end_credentials
 from issuer.service.office import Office
 
 MAX_LIVE: Final = 256  # credentials one agent holds at a time
@@ -34,15 +35,20 @@ async def reissue(
 ) -> list[Grant]:
     """Grant `held` again to the agent's key of now, and revoke what went to the one before.
 
-    What is suspended goes over suspended; of a credential and the one it was renewed to, the later alone.
+    What is suspended goes over suspended; of a credential and the one it was renewed to, the later alone.  What has a
+    budget for its whole life ends without another: that is granted anew by whoever may, not by a change of keys.
 
     Raises: StoreUnavailable when there are fewer places than credentials.
     """
     made, known = [], {grant.id for grant in held}
+    live = await work.granted_from(organisation=agent.organisation, agent_id=agent.agent_id, now=now)
+    beyond = [one for one in live if one not in known]  # more than goes over; it must not outlive the key
     for grant in held:
         if grant.renewed_to in known:
             continue
         parsed = parse_capability_credential(grant.document)
+        if has_budget(parsed.capabilities):
+            continue  # counted over one credential's life: under another id it would begin anew
         place = next(places, None)
         if place is None:
             raise StoreUnavailable("more credentials than were counted: try again")
@@ -66,6 +72,9 @@ async def reissue(
             continue
         made.append(again)
     await end_grants(work, held, reason="its key was replaced", now=now)
+    if beyond:
+        why = "its key was replaced"
+        await end_credentials(work, beyond, organisation=agent.organisation, reason=why, now=now)
     return made
 
 

@@ -103,6 +103,8 @@ class Renewals:
                 role=one.role,
                 template=one.template.name,
                 agent_id=agent.agent_id,
+                # A budget that was ended, by hand or with a key, does not begin anew before its time.
+                revoked_too=has_budget(one.template.capabilities),
             ):
                 found.append(one)  # noqa: PERF401  # each is asked for
         return found

@@ -17,6 +17,7 @@ from issuer.possession import PURPOSE, prove_agent
 from issuer.service.binding import announce_end, identity_of, places_for, replace_key
 from issuer.service.office import Office
 from issuer.service.reissuing import MAX_LIVE
+from issuer.service.waking import require_may_wake
 
 MAX_KEYS = 100  # of one answer
 
@@ -77,6 +78,7 @@ class Rotation:
         now, reason = self.office.clock(), require_text("reason", reason)
         async with self.office.store.work() as work:
             agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
+            await require_may_wake(work, agent, by)
             lost = replace(agent, did=None, state=next_state(agent.state, "recover"), changed=now)
             if agent.did is None:
                 raise StateConflict("the agent has no key that could be lost")

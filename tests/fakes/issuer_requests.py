@@ -33,7 +33,6 @@ class Ask:
     status: int = 200  # of the answer to those whom the route is open for
     form: Mapping[str, str] | None = None
     home_alone: bool = False  # open to the deployment's own organisation only
-    is_own: bool = False  # each asks about something of its own making
 
     def names_things(self) -> bool:
         """Tell whether it names anything that belongs to an organisation."""
@@ -146,7 +145,7 @@ REQUESTS: Final[Mapping[str, Ask]] = {
     "GET /requests/{identifier}": of("$request"),
     "POST /requests/{identifier}/approve": of("$request", BECAUSE),
     "POST /requests/{identifier}/deny": of("$request", BECAUSE),
-    "POST /requests/{identifier}/withdraw": of("$own_request", BECAUSE, is_own=True),
+    "POST /requests/{identifier}/withdraw": of("$own_request", BECAUSE),
     "GET /forms": Ask(),
     "GET /forms/{name}": Ask(path={"name": "capability"}),
     # status and delegations

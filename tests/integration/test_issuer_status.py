@@ -152,7 +152,7 @@ async def test_lists_in_memory_are_bounded_and_unknown_ones_leave_nothing(databa
     assert office.lists.get(5) is None
     async with office.store.work() as work:
         for number in range(MAX_KEPT + 2):
-            await work.lease(f"o{number}", 1, issuer=office.did_of("home"), size=LIST_SIZE, capacity=100)
+            await work.lease(f"o{number}", 1, issuer=office.did_of(f"o{number}"), size=LIST_SIZE, capacity=100)
     for number in range(1, MAX_KEPT + 3):
         await statuses.serve("revocation", number)
     kept = [number for number in range(1, MAX_KEPT + 3) if office.lists.get(number) is not None]

@@ -93,6 +93,7 @@ async def test_a_proof_for_others_of_others_late_or_with_more_in_it_is_refused(h
         (proof(now=NOW - timedelta(minutes=10)), None),
         (proof(credentials=[document]), None),
         (proof(bound=True), None),
+        (proof(nonce="made for a rotation"), "wrong_challenge"),
         (ADMIN, "insufficient_scope"),
         ({}, "not_authenticated"),
     ):
