@@ -77,9 +77,9 @@ from bridge.service.grants.token_exchange import TokenExchange
 from bridge.service.introspection import Introspection
 from bridge.service.keys import KeyAdministration, Keyring
 from bridge.service.lookup import Lookup
+from bridge.service.operators import OperatorAdministration
 from bridge.service.policy import PolicyInForce
 from bridge.service.publication import PolicyAdministration
-from bridge.service.operators import OperatorAdministration
 from bridge.service.pushing import Pushing
 from bridge.service.revocation import RevocationFeed
 from bridge.service.sessions import Sessions

@@ -1,6 +1,6 @@
 """Attested workloads: what a platform signed about a program, and the rule that says which agent that is.
 
-Believed are plain JWTs (RFC 7523; SPIFFE JWT-SVID; Kubernetes service accounts; CI jobs) by an issuer that a rule names,
+Believed are plain JWTs (RFC 7523; SPIFFE JWT-SVID; Kubernetes service accounts; CI jobs) of an issuer a rule names,
 for this issuer's URL alone, once, for the one key that answered to exactly this token.
 """
 
@@ -140,7 +140,7 @@ def judge_attestation(  # every expectation by name
         rule=rule,
         token=token,
         name=name,
-        workload=digest_uri("\n".join((token.issuer, token.subject, name)).encode()),
+        workload=digest_uri(f"{token.issuer}\n{token.subject}\n{name}".encode()),
         spend=digest_uri(number.encode()),
         spend_until=token.expires + timedelta(seconds=SKEW),
     )
