@@ -18,6 +18,7 @@ from issuer.ports import Work
 from issuer.service.granting import require_within_policy, templates_for_managers
 from issuer.service.offer_issuing import require_enrollable
 from issuer.service.office import Office
+from issuer.service.separation import require_not_handed_over
 
 _ACTIONS: Mapping[Verdict, str] = {"approved": "offer.approve", "denied": "offer.deny"}
 
@@ -101,6 +102,8 @@ class Offers:
             found, agent = await _offered(work, identifier, by)
             policy = await work.granting_policy(by.organisation)
             offer = decided(found, verdict, agent, policy, by=by)
+            if verdict == "approved" and policy.separation:
+                await require_not_handed_over(work, agent, since=found.created, by=by)
             if verdict == "approved" and offer.terms is not None:
                 await require_within_policy(work, offer.terms, by=by)
             if not await work.decide_offer(offer.id, verdict):

@@ -20,6 +20,7 @@ from issuer.requests import approved_grant, open_request, require_other, require
 from issuer.service.granting import issue_event, make_grant, templates_for_managers
 from issuer.service.office import Office
 from issuer.service.roles import give_role
+from issuer.service.separation import require_not_handed_over
 from issuer.service.status import StatusRoom
 
 _ACTIONS: Final = {"approved": "approve", "denied": "deny", "withdrawn": "withdraw"}
@@ -99,6 +100,8 @@ class Requests:
             require_pending(request, now)
             policy = await work.granting_policy(by.organisation)
             require_other(request, agent, policy, by=by)
+            if policy.separation:
+                await require_not_handed_over(work, agent, since=request.created, by=by)
             grant = None
             if request.wanted == "role":
                 require_whole(narrowing)

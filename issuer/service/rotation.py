@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from did_agent.encoding.digest import digest_uri
-from did_agent.errors import Replayed, StateConflict, WrongChallenge, WrongKey
+from did_agent.errors import QuotaExceeded, Replayed, StateConflict, WrongChallenge, WrongKey
 from did_agent.tokens.continuity import verify_continuity
 from issuer.access import require_within
 from issuer.enrolment import invite
 from issuer.model import Agent, Grant, Operator, next_state
 from issuer.model.keys import AgentKey
 from issuer.naming import require_text
+from issuer.ports import Work
 from issuer.possession import PURPOSE, prove_agent
 from issuer.service.binding import announce_end, identity_of, places_for, replace_key
 from issuer.service.office import Office
 from issuer.service.reissuing import MAX_LIVE
 from issuer.service.waking import require_may_wake
 
-MAX_KEYS = 100  # of one answer
+MAX_KEYS: Final = 100  # of one answer
+MAX_ROTATIONS: Final = 24  # of one agent in a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ class Rotation:
     async def rotate(self, identifier: str, statement: str, possession: str, *, by: Operator) -> Replaced:
         """Bind the key that the agent's own key names; credentials go over to it, the old key ends at once.
 
-        Raises: Malformed, VerificationError, NotFound, StateConflict, StoreUnavailable.
+        Raises: Malformed, VerificationError, NotFound, QuotaExceeded, StateConflict, StoreUnavailable.
         """
         now, url = self.office.clock(), self.office.url
         said = verify_continuity(statement, expected_before=by.principal or "", expected_audience=url, now=now)
@@ -56,6 +60,7 @@ class Rotation:
             agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
             if agent.agent_id != said.agent_id:
                 raise WrongKey("the statement is about another agent")
+            await self._require_patience(work, agent, now)
             for key in (proven.replay_key, digest_uri(f"{said.before} {said.id}".encode())):
                 if not await work.spend(PURPOSE, key, expires=proven.replay_until):
                     raise Replayed("this statement was shown before")
@@ -68,6 +73,12 @@ class Rotation:
         self.office.news.wake_audit()
         await self.office.news.push()
         return Replaced(agent=changed, identity=identity_of(self.office, changed, now), grants=made)
+
+    async def _require_patience(self, work: Work, agent: Agent, now: datetime) -> None:
+        # What is spent of a credential is counted under its id, and each key gets credentials of its own.
+        known = await work.keys(agent.organisation, agent.agent_id, limit=MAX_ROTATIONS + 1)
+        if sum(key.added > now - timedelta(days=1) for key in known) > MAX_ROTATIONS:
+            raise QuotaExceeded(f"an agent replaces its key at most {MAX_ROTATIONS} times a day")
 
     async def recover(self, identifier: str, *, reason: str, by: Operator) -> tuple[Agent, str]:
         """End a lost key at once, with all that was granted to it; return the challenge a new key enrols by.

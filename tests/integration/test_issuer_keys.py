@@ -15,6 +15,7 @@ from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.presentation.present import present_jwt
 from did_agent.tokens.continuity import make_continuity, statement_digest
+from issuer.service.rotation import MAX_ROTATIONS
 from tests.contract.conftest import database_url
 from tests.fakes.guard_world import NOW
 from tests.fakes.issuer_world import (
@@ -220,3 +221,28 @@ async def test_an_owner_recovers_an_agent_whose_key_was_lost(database_url: str) 
             held[0]["id"]: "active",
         }
         assert (await http.post(f"{path}/recovery", json=BECAUSE, headers=proof(NEXT))).status_code == 403
+
+
+@pytest.mark.req("DEL-05")
+async def test_an_agent_replaces_its_key_so_many_times_a_day_and_no_more(tmp_path: Path) -> None:
+    moment = [NOW]
+    async with issuer(tmp_path, clock=lambda: moment[0]) as (http, _):
+        agent, old = await onboard(http), AGENT_KEY
+
+        async def turn() -> int:
+            nonlocal old
+            new = SigningKey.generate()
+            statement = make_continuity(
+                old, successor=did_key(new.public), agent_id=agent["agent_id"], audience=ISSUER_URL, now=moment[0]
+            )
+            answer = {"key": new, "audience": ISSUER_URL, "now": moment[0], "nonce": statement_digest(statement)}
+            body = {"statement": statement, "possession": present_jwt([], **answer)}
+            shown = proof(old, now=moment[0])
+            done = await http.post(f"/agents/{agent['agent_id']}/keys", json=body, headers=shown)
+            old = new if done.status_code == 201 else old
+            return int(done.status_code)
+
+        assert {await turn() for _ in range(MAX_ROTATIONS)} == {201}
+        assert await turn() == 429
+        moment[0] += timedelta(days=1, seconds=1)
+        assert await turn() == 201
