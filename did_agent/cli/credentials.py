@@ -30,7 +30,9 @@ def cred() -> None:
     "--resource", required=True, help="Exact identifier of the MCP server, such as http://127.0.0.1:8405/mcp."
 )
 @click.option("--tool", "tools", multiple=True, required=True, help="A tool the agent may call; repeat for more.")
-@click.option("--valid", "valid_seconds", default=86_400, show_default=True, help="Seconds it is valid.")
+@click.option(
+    "--valid", "valid_seconds", type=int, help="Seconds it is valid; without it, as long as the organisation allows."
+)
 @click.option("--max-depth", default=1, show_default=True, help="How often it may be handed on.")
 @limit_options
 @click.option(
@@ -48,7 +50,7 @@ def issue(  # noqa: PLR0917  # options of one command
     agent: str,
     resource: str,
     tools: tuple[str, ...],
-    valid_seconds: int,
+    valid_seconds: int | None,
     max_depth: int,
     suite: str,
     as_json: bool,

@@ -64,17 +64,21 @@ class IssuerClient:
         identifier: str,
         *,
         capabilities: Sequence[Mapping[str, Any]],
-        valid_seconds: int = 86_400,
+        valid_seconds: int | None = None,
         max_depth: int = 1,
         cryptosuite: str = "eddsa-jcs-2022",
     ) -> dict[str, Any]:
-        """Grant capabilities to an agent; the answer holds the signed credential."""
-        body = {
+        """Grant capabilities to an agent; the answer holds the signed credential.
+
+        `valid_seconds` None: as long as the organisation allows.
+        """
+        body: dict[str, Any] = {
             "capabilities": list(capabilities),
-            "valid_seconds": valid_seconds,
             "max_depth": max_depth,
             "cryptosuite": cryptosuite,
         }
+        if valid_seconds is not None:
+            body["valid_seconds"] = valid_seconds
         return await self._send("POST", f"/agents/{segment(identifier)}/credentials", json=body)
 
     async def credentials(self, /, **filters: str) -> list[dict[str, Any]]:

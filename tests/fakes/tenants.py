@@ -122,7 +122,7 @@ async def _active(at: Tenant) -> str:
 
 async def _suspended(at: Tenant) -> str:
     identifier = await at.register(key=at.key("suspended"))
-    await at.do(f"/agents/{identifier}/suspend", BECAUSE)
+    await at.do(f"/agents/{identifier}/suspend", BECAUSE, by="sponsor")
     return identifier
 
 
