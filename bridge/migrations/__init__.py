@@ -8,7 +8,7 @@ from typing import Final
 from bridge.adapters import sql as _every_topic  # noqa: F401 - each brings tables of its own
 from bridge.adapters.tables import metadata
 from bridge.settings import BridgeSettings
-from did_agent.adapters.migrations import Schema
+from did_agent.adapters.schema import Schema
 
 SCHEMA: Final = Schema(
     party="bridge",

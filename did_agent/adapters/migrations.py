@@ -11,64 +11,28 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final, Literal
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, column, func, inspect, select, table, text
+from sqlalchemy import Connection, String, column, func, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from did_agent.adapters.schema import BASE, Schema
 from did_agent.errors import Misconfigured
 
-BASE: Final = "0000"  # before the first revision: no tables
 LOCK_WAIT: Final = 300.0  # s a process waits while another takes the same schema up
 _PAUSE: Final = 0.1  # s between looks at the lock
 # A change that waits for a long reader makes all who come after it wait too: it gives up sooner than they do.
 _TABLE_WAIT: Final = "5s"
-_FILE: Final = re.compile(r"r(\d{4})_[a-z0-9_]+\.py")
 _NUMBER: Final = re.compile(r"\d{4}")
 _log: Final = logging.getLogger("did_agent.schema")
 
 Standing = Literal["empty", "unversioned", "older", "current", "newer", "too new"]
 When = Literal["start", "never"]  # None: at the start for SQLite, never for PostgreSQL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schema:
-    """What a party keeps: its tables as they are now, and the revisions that lead there."""
-
-    party: str  # its tables begin with this name
-    metadata: MetaData
-    folder: Path  # of its revisions, `r0001_what_it_does.py`
-    url: Callable[[Path], str]  # of its database, by the environment and a data folder
-
-    @property
-    def newest(self) -> str:
-        """The revision this release was made for."""
-        return max((found[1] for found in map(_FILE.fullmatch, _names(self.folder)) if found), default=BASE)
-
-    @property
-    def version_table(self) -> str:
-        """The table of the revision that a database is at; Alembic keeps it."""
-        return f"{self.party}_schema_version"
-
-    @property
-    def applied(self) -> Table:
-        """The table of revisions a database went through, and whom each still works for."""
-        return Table(
-            f"{self.party}_schema_revisions",
-            MetaData(),
-            Column("revision", String(4), primary_key=True),
-            Column("works_from", String(4), nullable=False),
-        )
-
-    def owns(self, table: str) -> bool:
-        """Return whether a table holds this party's records."""
-        return table.startswith(f"{self.party}_") and not table.startswith(f"{self.party}_schema_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +113,9 @@ async def _done_reading(connection: AsyncConnection) -> None:
 
 
 def _known(schema: Schema, revision: str) -> str:
-    if revision != BASE and not any(name.startswith(f"r{revision}_") for name in _names(schema.folder)):
+    if revision != BASE and revision not in schema.revisions:
         raise Misconfigured(f"{schema.party} has no revision {revision}; the newest is {schema.newest}")
     return revision
-
-
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
 
 
 def _at_start(engine: AsyncEngine, migrate: When | None) -> bool:

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, Inspector, TextClause, bindparam, create_engine, delete, insert, inspect
 
-from did_agent.adapters.migrations import BASE, Schema
+from did_agent.adapters.schema import BASE, Schema
 from did_agent.errors import Misconfigured
 
 BATCH: Final = 1_000  # rows of one transaction of a backfill

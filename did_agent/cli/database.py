@@ -18,7 +18,7 @@ from did_agent.errors import Misconfigured
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from did_agent.adapters.migrations import Schema
+    from did_agent.adapters.schema import Schema
 
 GROUP: Final = "did_agent.parties"
 ALL: Final = "all"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from did_agent.adapters.migrations import Schema
+from did_agent.adapters.schema import Schema
 from issuer.adapters.sql import metadata
 from issuer.settings import IssuerSettings
 from issuer.vc_api.store import table as vc_api_table

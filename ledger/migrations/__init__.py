@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from did_agent.adapters.migrations import Schema
+from did_agent.adapters.schema import Schema
 from ledger.adapters.sql import metadata
 from ledger.settings import LedgerSettings
 

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from did_agent.adapters.migrations import Schema, downgrade, prepare_schema, state_of, upgrade
+from did_agent.adapters.migrations import downgrade, prepare_schema, state_of, upgrade
+from did_agent.adapters.schema import Schema
 from did_agent.adapters.sql import open_database, transaction
 from did_agent.errors import Misconfigured
 

@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import LargeBinary, Table, Text, func, insert, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from did_agent.adapters.migrations import BASE, Schema, downgrade, prepare_schema, state_of, upgrade
+from did_agent.adapters.migrations import downgrade, prepare_schema, state_of, upgrade
 from did_agent.adapters.revisions import sql_of
+from did_agent.adapters.schema import BASE, Schema
 from did_agent.adapters.sql import create_schema, open_database
 from did_agent.errors import Misconfigured
 

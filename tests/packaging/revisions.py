@@ -20,8 +20,8 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
-from did_agent.adapters.migrations import BASE, Schema
 from did_agent.adapters.revisions import run_up
+from did_agent.adapters.schema import BASE, Schema
 
 PARTIES = ("issuer", "bridge", "ledger")
 PAGE = 280  # lines of one revision, before it is formatted
