@@ -261,7 +261,8 @@ async def test_all_49_agents_stop_when_the_root_is_revoked_and_stay_stopped(
             await at.bridge.await_answer(f"{at.operator.urls.bridge_url}/readyz")
             await asyncio.to_thread(at.guards[1].process.await_ready)
             await all_called(at, tree, pushed)
-            assert at.log.statuses(tree, pushed + pulled, since=since) <= {401, 0}
+            # 503: a guard that has not heard its bridge for too long judges nobody.
+            assert at.log.statuses(tree, pushed + pulled, since=since) <= {401, 503, 0}
             for member in (tree[1], tree[-1]):
                 with pytest.raises(ServerRefused):
                     await at.token(member)
