@@ -9,6 +9,8 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import psycopg
@@ -23,25 +25,33 @@ NIGHTLY = "DID_AGENT_NIGHTLY" in os.environ
 ROUNDS = 100 if NIGHTLY else 3
 # A few of each kind for each database; by night all there are for both.
 POINTS = {
-    None: ("writing.issuer_agents", "committed.issuer_credentials", "delivery.sent"),
-    POSTGRES: ("wrote.issuer_outbox:2", "committing.issuer_agents:3", "news.sent"),
+    "sqlite": ("writing.issuer_agents", "committed.issuer_credentials", "delivery.sent"),
+    "postgresql": ("wrote.issuer_outbox:2", "committing.issuer_agents:3", "news.sent"),
 }
+FIRST = {"sqlite": ("wrote.issuer_schema_revisions",), "postgresql": ("writing.issuer_schema_revisions",)}
 NO_POSTGRES = pytest.mark.skipif(POSTGRES is None, reason="no PostgreSQL: run the tests through tests/with_postgres.py")
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=NO_POSTGRES)])
-def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
-    database = None
-    if request.param == "postgresql":
+BOTH = pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=NO_POSTGRES)])
+
+
+@contextmanager
+def opened(folder: Path, database: str) -> Iterator[Killed]:
+    """Yield a new deployment whose issuer was never started."""
+    url = None
+    if database == "postgresql":
         assert POSTGRES is not None
         name = f"kills_{uuid.uuid4().hex}"
         with psycopg.connect(POSTGRES.replace("+psycopg", ""), autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {name}".encode())
-        database = POSTGRES.rsplit("/", 1)[0] + f"/{name}"
-    made = Killed(data=tmp_path_factory.mktemp("killed") / "data", base=free_base(), database=database)
-    made.open()
-    yield made
-    made.close()
+        url = POSTGRES.rsplit("/", 1)[0] + f"/{name}"
+    folder.mkdir()
+    made = Killed(data=folder / "data", base=free_base(), database=url)
+    try:
+        made.open()
+        yield made
+    finally:
+        made.close()
 
 
 class Story:
@@ -97,28 +107,59 @@ class Story:
         self.killed.kill()
 
 
-async def points_of(killed: Killed) -> list[str]:
+async def points_of(killed: Killed) -> tuple[list[str], list[str]]:
+    """Return the points that the first start alone reaches, and those of a life."""
     story = Story(killed)
+    killed.start("trace")
+    killed.kill()
+    first = killed.log()
     killed.start("trace")
     await story.go_on()
     await story.settled()
     killed.kill()
-    return sorted(set(re.findall(r"reached ([\w.]+)", killed.log())))
+    lasting = _reached(killed.log().removeprefix(first))
+    return sorted(_reached(first) - lasting), sorted(lasting)
 
 
+def _reached(log: str) -> set[str]:
+    return set(re.findall(r"reached ([\w.]+)", log))
+
+
+@BOTH
 @pytest.mark.req("AUD-01", "REV-01", "OPS-06")
-async def test_no_death_loses_or_doubles_anything(killed: Killed) -> None:
-    few = POINTS[None if killed.database is None else POSTGRES]
-    points: Sequence[str] = await points_of(killed) if NIGHTLY else few
-    assert {point.partition(":")[0] for point in few} <= {point.partition(":")[0] for point in points}
-    story = Story(killed)
-    for point in [*points, *[""] * ROUNDS]:
-        await story.until_dead(point)
-    killed.start()
-    await story.compare()
-    await story.go_on()
-    await story.settled()
-    killed.kill()
-    starts = f"starts: {min(killed.started):.2f} to {max(killed.started):.2f} s"
-    print(f"\n{len(points)} points, {ROUNDS} kills at random, {len(story.lives)} lives; {starts}")
-    assert max(killed.started) < LIVENESS
+async def test_no_death_loses_or_doubles_anything(tmp_path: Path, database: str) -> None:
+    with opened(tmp_path / "one", database) as killed:
+        few = POINTS[database]
+        points: Sequence[str] = (await points_of(killed))[1] if NIGHTLY else few
+        assert {point.partition(":")[0] for point in few} <= {point.partition(":")[0] for point in points}
+        story = Story(killed)
+        for point in [*points, *[""] * ROUNDS]:
+            await story.until_dead(point)
+        killed.start()
+        await story.compare()
+        await story.go_on()
+        await story.settled()
+        killed.kill()
+        starts = f"starts: {min(killed.started):.2f} to {max(killed.started):.2f} s"
+        print(f"\n{len(points)} points, {ROUNDS} kills at random, {len(story.lives)} lives; {starts}")
+        assert max(killed.started) < LIVENESS
+
+
+@BOTH
+@pytest.mark.req("AUD-01", "OPS-06")
+async def test_a_first_start_that_dies_is_begun_again(tmp_path: Path, database: str) -> None:
+    few = FIRST[database]
+    points: Sequence[str] = few
+    if NIGHTLY:
+        with opened(tmp_path / "traced", database) as killed:
+            points = (await points_of(killed))[0]
+        assert set(few) <= set(points)
+    for point in points:
+        with opened(tmp_path / point, database) as killed:
+            killed.start(point)
+            assert killed.dies_within(LIVENESS), f"{point} was never reached"
+            killed.start()
+            story = Story(killed)
+            await story.go_on()
+            await story.settled()
+    print(f"\n{len(points)} points of a first start: {points}")
