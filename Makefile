@@ -32,7 +32,7 @@ test: $(VENV)/.dev
 	@$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 nightly: $(VENV)/.dev
-	@DID_AGENT_NIGHTLY=1 $(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/fuzz tests/property tests/e2e/test_issuer_kills.py tests/e2e/test_ten_thousand_lives.py $(ARGS)
+	@DID_AGENT_NIGHTLY=1 $(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/fuzz tests/property tests/e2e/test_issuer_kills.py tests/e2e/test_ledger_kills.py tests/e2e/test_ten_thousand_lives.py $(ARGS)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/credential_verify.py $(ARGS)
@@ -41,6 +41,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/guard.py
 	@$(BIN)/python benchmarks/idle_connections.py
 	@$(BIN)/python benchmarks/issuer_growth.py
+	@$(BIN)/python benchmarks/ledger_log.py
 
 revision: $(VENV)/.dev
 	@$(BIN)/python tests/packaging/revisions.py $(PARTY) "$(MESSAGE)"

@@ -34,6 +34,8 @@ from issuer.migrations import SCHEMA
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 LOOKUPS: Final = 2_000
 IMPORT: Final = 1_000  # agents of one request
+BULK: Final = 500  # credentials of one request
+BULKS: Final = 6  # such requests of each size
 # what is measured, the unit, the bound at the largest size, whether it is the most
 PROMISES: Final = (
     ("lookup by id, p99", "ms", 5.0, True),
@@ -98,6 +100,7 @@ def measured(folder: Path, url: str, sizes: Sequence[int], *, requests: int, imp
                 grown.values["memory at start"] = resident([served.pid])
                 _pages(served, grown)
                 _issuing(served, grown, requests)
+                _issuing_in_bulk(served, grown)
                 if size == sizes[-1]:
                     _importing(served, grown, imported)
                 grown.values["memory at end"] = resident([served.pid])
@@ -160,8 +163,8 @@ def _pages(served: Served, grown: Grown) -> None:
         grown.pages[name] = outcome.percentile(0.5)
     grown.pages["agents, page after page"] = _walked(served)
     grown.values["slowest list page, p50"] = max(grown.pages.values())
-    path = [f"/agents/{quote(rows.agent_id(secrets.randbelow(grown.size)), safe='')}" for _ in range(500)]
-    outcome, _ = load(served, [served.request("GET", one) for one in path], connections=1)
+    paths = [f"/agents/{quote(rows.agent_id(secrets.randbelow(grown.size)), safe='')}" for _ in range(500)]
+    outcome, _ = load(served, [served.request("GET", one) for one in paths], connections=1)
     grown.values |= {"shown by HTTP, p50": outcome.percentile(0.5), "shown by HTTP, p99": outcome.percentile(0.99)}
 
 
@@ -188,6 +191,18 @@ def _issuing(served: Served, grown: Grown, requests: int) -> None:
         "issued, of a CPU second": outcome.per_cpu_second,
         "issued, p50": outcome.percentile(0.5),
         "issued, p99": outcome.percentile(0.99),
+    }
+
+
+def _issuing_in_bulk(served: Served, grown: Grown) -> None:
+    entries = [{"agent": rows.agent_id(one % rows.REAL), "capabilities": [rows.CAPABILITY]} for one in range(BULK)]
+    request = served.request("POST", "/credentials/bulk", json.dumps({"entries": entries}).encode())
+    load(served, [request], connections=1)
+    outcome, answers = load(served, [request] * BULKS, connections=1)
+    assert all(len(answer["credentials"]) == BULK for answer in answers)  # noqa: S101
+    grown.values |= {
+        "issued in bulk": outcome.per_second * BULK,
+        "issued in bulk, of a CPU second": outcome.per_cpu_second * BULK,
     }
 
 

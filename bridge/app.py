@@ -43,6 +43,7 @@ from bridge.api import (
 from bridge.api import backchannel as backchannel_api
 from bridge.api import clients as clients_api
 from bridge.api import keys as keys_api
+from bridge.api import lending as lending_api
 from bridge.api import operators as operators_api
 from bridge.api import passkeys as passkeys_api
 from bridge.api import signals as signals_api
@@ -67,6 +68,7 @@ from bridge.service.consents import OwnConsents
 from bridge.service.ending import Ending
 from bridge.service.evaluation import Evaluations
 from bridge.service.federation import FederationAdministration
+from bridge.service.following import Following
 from bridge.service.grants import refresh_token
 from bridge.service.grants.authorization_code import AuthorizationCode
 from bridge.service.grants.ciba import CIBA
@@ -76,6 +78,7 @@ from bridge.service.grants.refresh_token import Refresh
 from bridge.service.grants.token_exchange import TokenExchange
 from bridge.service.introspection import Introspection
 from bridge.service.keys import KeyAdministration, Keyring
+from bridge.service.lending import LendingAdministration
 from bridge.service.lookup import Lookup
 from bridge.service.operators import OperatorAdministration
 from bridge.service.policy import PolicyInForce
@@ -85,13 +88,14 @@ from bridge.service.revocation import RevocationFeed
 from bridge.service.sessions import Sessions
 from bridge.service.signals import Signals
 from bridge.service.tasks import Tasks as RunningTasks
+from bridge.service.tenancy import Tenancy
 from bridge.service.token_status import TokenStatusLists
 from bridge.service.tokens import OfferedGrant, Tokens
 from bridge.settings import BridgeSettings
 from bridge.trust import pulled_trust, trust_watch
 from did_agent.adapters.cedar import Cedar
 from did_agent.adapters.http import GuardedFetcher, is_loopback
-from did_agent.adapters.keystore import load_key, load_or_create_key
+from did_agent.adapters.keystore import load_key, load_or_create_key, warn_of_plain_keys
 from did_agent.adapters.migrations import prepare_schema
 from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
@@ -116,7 +120,7 @@ def party() -> Any:
 
 def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     """Return the hardened ASGI app; its lifespan makes the schema and runs the delivery of audit events."""
-    key, first, secret = _own_keys(settings.data / "keys")
+    key, first, secret = _own_keys(settings.data / "keys", is_alone=is_loopback(settings.bridge_url))
     trust = load_trust(settings.data / "trust.json")
     engine = open_database(settings.database)
     delivery = Delivery(engine, tables.outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
@@ -163,6 +167,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         identity=identity,
         clients=clients,
         statuses=statuses,
+        tenancy=Tenancy(lookup=lookup),
         grants=_grants(
             lookup,
             operators=operators,
@@ -184,7 +189,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         clock=clock,
     )
     administration = Administration(store=store, passwords=passwords, identity=identity, ring=ring, clock=clock)
-    feed = RevocationFeed(store=store, identity=identity, issuers=frozenset(trust.issuers), clock=clock)
+    feed = RevocationFeed(store=store, identity=identity, issuers=lambda: trusted.own(clock()), clock=clock)
     sessions = Sessions(
         store=store,
         passwords=passwords,
@@ -246,6 +251,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
             administration,
             OperatorAdministration(store=store, identity=identity, own=operators, clock=clock),
         ),
+        lending_api.routes(administration, LendingAdministration(store=store, identity=identity, clock=clock)),
         clients_api.routes(administration, ClientAdministration(store=store, identity=identity, clock=clock)),
         par.routes(Pushing(authorization=authorization, clients=clients, store=store, identity=identity, clock=clock)),
         ending.routes(
@@ -287,7 +293,8 @@ def _grants(
     lookup: Lookup, *, operators: frozenset[str], issuer_url: str, foreign_keys: ForeignKeysHTTP, refresh_key: bytes
 ) -> dict[str, OfferedGrant]:
     """Return every grant this bridge offers, by its `grant_type`."""
-    codes = AuthorizationCode(lookup=lookup, refresh_key=refresh_key)
+    following = Following(lookup=lookup, issuer_url=issuer_url)
+    codes = AuthorizationCode(lookup=lookup, following=following, refresh_key=refresh_key)
     exchange = TokenExchange(lookup=lookup, codes=codes)
     return {
         "client_credentials": OfferedGrant(
@@ -296,11 +303,13 @@ def _grants(
         ),
         "authorization_code": OfferedGrant("authorization_code", codes),
         token_exchange.GRANT_TYPE: OfferedGrant("token_exchange", exchange),
-        refresh_token.GRANT_TYPE: OfferedGrant("refresh_token", Refresh(lookup=lookup, key=refresh_key)),
+        refresh_token.GRANT_TYPE: OfferedGrant(
+            "refresh_token", Refresh(lookup=lookup, following=following, key=refresh_key)
+        ),
         jwt_bearer.GRANT_TYPE: OfferedGrant(
             "jwt_bearer", JWTBearer(lookup=lookup, keys=foreign_keys, presentations=exchange)
         ),
-        ciba.GRANT_TYPE: OfferedGrant("ciba", CIBA(lookup=lookup)),
+        ciba.GRANT_TYPE: OfferedGrant("ciba", CIBA(lookup=lookup, following=following)),
     }
 
 
@@ -348,11 +357,13 @@ def _providers(settings: BridgeSettings) -> list[KeyProvider]:
     return [module, age]
 
 
-def _own_keys(folder: Path) -> tuple[SigningKey, SigningKey | None, SigningKey]:
+def _own_keys(folder: Path, *, is_alone: bool) -> tuple[SigningKey, SigningKey | None, SigningKey]:
     """Return the key of the bridge's DID, the one that signed tokens before there was a ring, and the root of secrets.
 
-    That older key lies in clear, so no new deployment makes one: its signing keys are sealed from the first (KEY-01).
+    That older key may lie in clear, so no new deployment makes one: its signing keys are sealed from the first one on.
     """
+    if not is_alone:
+        warn_of_plain_keys(folder.glob("bridge*.jwk"))
     key, older = load_or_create_key(folder / "bridge.jwk"), folder / "bridge-token.jwk"
     if older.exists():
         first = load_key(older)

@@ -10,7 +10,7 @@ from bridge.model import Grant, Identity, OAuthRequest
 from bridge.policy import Told
 from did_agent.audit.event import AuditEvent
 from did_agent.errors import DidAgentError
-from did_agent.tokens.access_token import AccessToken
+from did_agent.tokens.access_token import HOME, AccessToken
 
 MAX_TEXT: Final = 500  # characters of an explanation or a target
 
@@ -63,7 +63,8 @@ def token_issued(
 ) -> AuditEvent:
     """Return the event of an issued token."""
     scope = " ".join(sorted(grant.scopes))
-    task = {} if grant.task is None else {"task": grant.task}
+    said = {} if grant.task is None else {"task": grant.task}
+    said |= {} if grant.organisation == HOME else {"organisation": grant.organisation}
     return bridge_event(
         identity,
         "token.issue",
@@ -80,7 +81,7 @@ def token_issued(
         token_id=token_id,
         evidence=grant.authority.digest,
         request_id=request_id,
-        details={"scope": scope, "grant": grant.type, **task, **told.details},
+        details={"scope": scope, "grant": grant.type, **said, **told.details},
     )
 
 

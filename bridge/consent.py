@@ -15,6 +15,7 @@ from bridge.redirects import is_loopback, shown_host
 from did_agent.encoding import base64url
 from did_agent.errors import ConsentDenied, InvalidParameter
 from did_agent.policy.decide import short_did
+from did_agent.tokens.access_token import HOME
 
 COOKIE_FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
 
@@ -34,6 +35,19 @@ class ConsentPage:
     minutes: int
     details: tuple[tuple[str, str], ...] = ()  # tool and conditions: as they were asked for, and granted at most
     task: str | None = None  # what the client calls what it is for
+
+    @property
+    def organisation(self) -> str | None:
+        """Whose agent it is, where that is to be said: it, or the person, is not of who runs the deployment."""
+        if self.agent is None or {self.agent.organisation, self.user.organisation} == {HOME}:
+            return None
+        return self.agent.organisation
+
+    @property
+    def own_organisation(self) -> str | None:
+        """Whose the person is, where agent or resource are another's, or they use a role of theirs."""
+        others = {self.resource.organisation} | ({self.agent.organisation} if self.agent else set())
+        return self.user.organisation if self.resource.built_in or others != {self.user.organisation} else None
 
 
 def cookie_digest(cookie: str) -> str:

@@ -9,12 +9,12 @@ from bridge.api.browser import Browser
 from bridge.api.sign_in import Doors
 from bridge.api.upstream import CALLBACK
 from bridge.model.passkeys import RelyingParty
-from bridge.model.upstream import Upstream
+from bridge.model.upstream import PlaceRule, Upstream
 from bridge.passkeys import can_have_passkeys
 from bridge.service.passkeys import OwnPasskeys
 from bridge.service.sessions import Sessions
 from bridge.service.upstream import UpstreamLogin
-from bridge.settings import BridgeSettings
+from bridge.settings import BridgeSettings, UpstreamPlace
 from bridge.upstream import is_endpoint
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.peer_certificate import Proxies
@@ -52,6 +52,8 @@ def upstream_of(
         client_secret=_secret(settings),
         groups_claim=settings.upstream_groups_claim,
         redirect_uri=f"{settings.bridge_url}{CALLBACK}",
+        places=tuple(_place(rule) for rule in settings.upstream_places),
+        admits_others=settings.upstream_admits_others,
     )
     return UpstreamLogin(
         upstream=provider,
@@ -62,6 +64,11 @@ def upstream_of(
         key=derived(b"upstream logins"),
         clock=sessions.clock,
     )
+
+
+def _place(rule: UpstreamPlace) -> PlaceRule:
+    operates = frozenset(rule.operates)
+    return PlaceRule(claim=rule.claim, value=rule.value, organisation=rule.organisation, operates=operates)
 
 
 def _secret(settings: BridgeSettings) -> str:

@@ -50,7 +50,8 @@ def judge(policy: ActivePolicy, grant: Grant, *, user: User | None, now: datetim
     The one place all grants pass: whichever way a subject's rights reached an agent, here it is asked whether they may.
     Raises: ActorUnauthorized for a protected agent, EmptyGrant when rules leave nothing.
     """
-    if grant.combination is None and grant.subject_profile == "service":  # an operator, at the deployment's parties
+    if grant.combination is None and (grant.subject_profile == "service" or grant.is_operating):
+        # Somebody who operates, at the deployment's parties: policy is about everything else.
         return grant, Told(policy=policy.label("agent_only"))
     combination, facts = combination_of(grant), facts_of(grant, user, now=now)
     groups = user.groups if user is not None else frozenset[str]()

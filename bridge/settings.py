@@ -6,11 +6,24 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bridge.model.operators import OperatorRole
 from did_agent.adapters.migrations import When
 from did_agent.errors import Misconfigured
+from did_agent.tokens.access_token import ORGANISATION
+
+
+class UpstreamPlace(BaseModel):
+    """People at the company's provider who have this claim are of this organisation, and operate it as this."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str = Field(min_length=1)
+    value: str = Field(min_length=1)
+    organisation: str = Field(pattern=f"^{ORGANISATION.pattern}$")
+    operates: tuple[OperatorRole, ...] = ()
 
 
 class BridgeSettings(BaseSettings):
@@ -46,6 +59,8 @@ class BridgeSettings(BaseSettings):
     upstream_client_secret: SecretStr | None = None
     upstream_client_secret_file: Path | None = None  # where the secret is, instead
     upstream_groups_claim: str = "groups"  # the claim of the ID token that policy reads as groups
+    upstream_places: tuple[UpstreamPlace, ...] = ()  # whose people are, by a claim; the first that fits counts
+    upstream_admits_others: bool = True  # whether people whom no rule fits sign in, as the deployment's own
 
     tls_cert: Path | None = None  # PEM, with the chain above it; then the bridge speaks TLS and asks for certificates
     tls_key: Path | None = None  # PEM

@@ -42,7 +42,8 @@ def bound(grant: Grant, asked: str | None, *, issuer: str) -> Grant:
         if name is None:
             return grant
     kind = KINDS[grant.subject_profile]
-    identifier = task_id(name, issuer=issuer, principal=grant.subject, principal_kind=kind, client=grant.client_id)
+    client = grant.task_client or grant.client_id
+    identifier = task_id(name, issuer=issuer, principal=grant.subject, principal_kind=kind, client=client)
     if asked not in (None, name, identifier):
         raise InvalidParameter("what was allowed is for another task")
     return replace(grant, task=identifier, task_name=name)

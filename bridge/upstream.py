@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from bridge.model.operators import OperatorRole
 from bridge.model.upstream import Finding, PendingLogin, Upstream, UpstreamAnswer, UpstreamMetadata, UpstreamPerson
 from did_agent.clock import numeric_date
 from did_agent.encoding import base64url
@@ -24,6 +25,7 @@ from did_agent.errors import (
     WrongChallenge,
     WrongIssuer,
 )
+from did_agent.tokens.access_token import HOME
 
 # What an ID token may be signed with: never a secret that both sides know, and never nothing (TOK-01).
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "ES384", "Ed25519")
@@ -167,9 +169,30 @@ def person_of(claims: Mapping[str, object], *, upstream: Upstream) -> UpstreamPe
     known_as = next((claims[name] for name in ("name", "preferred_username") if claims.get(name)), subject)
     if not isinstance(known_as, str):
         raise BadJOSE("the person's name is no text")
+    organisation, operates = place_of(claims, upstream=upstream)
     return UpstreamPerson(
-        issuer=upstream.issuer, subject=subject, name=_shown(known_as), groups=frozenset(map(str, groups))
+        issuer=upstream.issuer,
+        subject=subject,
+        name=_shown(known_as),
+        groups=frozenset(map(str, groups)),
+        organisation=organisation,
+        operates=operates,
     )
+
+
+def place_of(claims: Mapping[str, object], *, upstream: Upstream) -> tuple[str, frozenset[OperatorRole]]:
+    """Return whose a person is, by the first rule that fits, and what all fitting rules of it let them operate.
+
+    Raises: BadGrant when none fits and only those are let in whom one does.
+    """
+    fitting = [rule for rule in upstream.places if _has(claims.get(rule.claim), rule.value)]
+    if not fitting:
+        if not upstream.admits_others:
+            raise BadGrant("no rule says which organisation the person is of")
+        return HOME, frozenset()
+    organisation = fitting[0].organisation
+    own = (rule.operates for rule in fitting if rule.organisation == organisation)
+    return organisation, frozenset[OperatorRole]().union(*own)
 
 
 def username_for(person: UpstreamPerson) -> str:
@@ -201,6 +224,11 @@ def _shown(name: str) -> str:
 
 def _is_group(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_GROUP and value.isprintable()
+
+
+def _has(claim: object, value: str) -> bool:
+    # Exactly the text, alone or in a list: nothing is converted, so that no number and no part of a name fits.
+    return claim == value if isinstance(claim, str) else isinstance(claim, list) and value in claim
 
 
 def _texts(value: object) -> Sequence[str]:

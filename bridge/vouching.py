@@ -35,12 +35,12 @@ class Place(NamedTuple):
         return fits and self.position < len(found.bits) * 8 and not is_set(found.bits, self.position)
 
 
-def dependencies(chain: VerifiedChain) -> frozenset[str]:
-    """Return what a token hangs on that is made from a chain of another deployment.
+def dependencies(chain: VerifiedChain, *, is_neighbour: bool = False) -> frozenset[str]:
+    """Return what a token hangs on that is made from a chain of another deployment, or of a neighbour in ours.
 
-    Raises: UntrustedIssuer when it names a principal, who would be taken for ours; BadPresentation.
+    Raises: UntrustedIssuer when another deployment's names a principal, who would be taken for ours; BadPresentation.
     """
-    if chain.on_behalf_of is not None:
+    if chain.on_behalf_of is not None and not is_neighbour:  # which people a neighbour speaks for is judged besides
         raise UntrustedIssuer("another deployment's issuer does not speak for people here")
     names = {
         Place(entry.purpose, entry.index, chain.root_issuer, entry.list_url).name for entry in chain.status_entries

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from did_agent.adapters.http import GuardedFetcher, is_loopback
-from did_agent.adapters.keystore import load_or_create_any_key, load_or_create_key
+from did_agent.adapters.keystore import load_or_create_any_key, load_or_create_key, warn_of_plain_keys
 from did_agent.adapters.migrations import prepare_schema
 from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
@@ -22,16 +23,20 @@ from did_agent.clock import Clock, system_clock
 from did_agent.errors import Misconfigured
 from did_agent.keys.public import KeyKind
 from issuer.adapters.news import BridgeNews
+from issuer.adapters.sealing import SealedKeys
 from issuer.adapters.sql import SQLStore, metadata, outbox
 from issuer.adapters.webhooks import WebhookDelivery
 from issuer.api import imports
 from issuer.api.openapi import OPERATIONS, SECURITY
 from issuer.api.routes import Callers, issuer_api
-from issuer.composition import compose, compose_enrolment, compose_wallets, compose_webhooks
+from issuer.composition import compose, compose_enrolment, compose_keys, compose_wallets, compose_webhooks
 from issuer.migrations import SCHEMA
+from issuer.model import HOME
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
 from issuer.service.organisations import Organisations
+from issuer.service.principals import Principals
+from issuer.service.ring import Ring
 from issuer.settings import IssuerSettings
 from issuer.status_lists import require_size
 from issuer.vc_api.routes import VCIssuer, add_vc_api
@@ -52,7 +57,9 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
     engine = open_database(settings.database)
     store = SQLStore(engine)
     delivery = Delivery(engine, outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
-    news = BridgeNews(store, delivery, bridge_url=settings.bridge_url, key=key, clock=clock)
+    sealer = SealedKeys(folder=settings.data / "keys")
+    ring = Ring(key, clock=clock, sealer=sealer)
+    news = BridgeNews(store, delivery, bridge_url=settings.bridge_url, key=lambda: ring.signer(HOME), clock=clock)
     require_size(settings.status_list_size)
     office = Office(
         store=store,
@@ -61,6 +68,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
         url=settings.issuer_url,
         clock=clock,
         list_size=settings.status_list_size,
+        ring=ring,
     )
     verifier, feed = token_verifier(
         resource=settings.issuer_url, bridge=settings.bridge_url, key=key, party="issuer", audit=office, clock=clock
@@ -69,7 +77,9 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await prepare_schema(engine, SCHEMA, migrate=settings.migrate)
-        tasks = [asyncio.create_task(work()) for work in (delivery.run, news.run, feed.run, hooks.run)]
+        await ring.prepare(store)
+        following = partial(ring.run, store)
+        tasks = [asyncio.create_task(work()) for work in (delivery.run, news.run, feed.run, hooks.run, following)]
         try:
             yield
         finally:
@@ -81,8 +91,11 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
 
     fetcher = GuardedFetcher(allow_loopback=is_loopback(settings.issuer_url))
     root = load_or_create_key(settings.data / "keys" / "webhooks.jwk").seed()
+    if not is_loopback(settings.issuer_url):
+        warn_of_plain_keys(settings.data / "keys" / name for name in ("issuer.jwk", "webhooks.jwk"))
     hooks = WebhookDelivery(office, fetcher, root=root, clock=clock)
     routes = (
+        *compose_keys(office, sealer),
         *compose(office),
         *compose_enrolment(office, fetcher),
         *compose_wallets(office, verifier, bridge_url=settings.bridge_url),
@@ -98,7 +111,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
 
 def _callers(office: Office, verifier: Verifier) -> Callers:
     agents, organisations = AgentCallers(office=office), Organisations(office=office)
-    return Callers(verifier=verifier, agents=agents, organisations=organisations)
+    return Callers(verifier=verifier, agents=agents, organisations=organisations, principals=Principals(office=office))
 
 
 def _vc_issuer(settings: IssuerSettings, engine: AsyncEngine, clock: Clock) -> VCIssuer:

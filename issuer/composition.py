@@ -20,10 +20,12 @@ from issuer.api import (
     enrolment,
     forms,
     imports,
+    issuing_keys,
     keys,
     offers,
     oid4vci,
     organisations,
+    principals,
     registry,
     requests,
     roles,
@@ -36,6 +38,7 @@ from issuer.api import (
 from issuer.api.cursors import Cursors
 from issuer.api.routes import Route
 from issuer.configurations import credential_issuer
+from issuer.ports.keys import KeySealer
 from issuer.service.agents import Agents
 from issuer.service.applications import Applications
 from issuer.service.attestation import Attestations
@@ -47,11 +50,13 @@ from issuer.service.enrolment_tokens import EnrolmentTokens
 from issuer.service.granting import Granting
 from issuer.service.grouping import Groups
 from issuer.service.imports import Imports
+from issuer.service.issuing import IssuingKeys
 from issuer.service.offer_tokens import OfferTokens, ProofsOnce
 from issuer.service.offers import Offers
 from issuer.service.office import Office
 from issuer.service.oid4vci import Wallets
 from issuer.service.organisations import Organisations
+from issuer.service.principals import Principals
 from issuer.service.registry import Registry
 from issuer.service.requests import Requests
 from issuer.service.roles import Roles
@@ -74,11 +79,11 @@ def compose(office: Office) -> Sequence[Route]:
         *agents.routes(Agents(office=office)),
         *enrolment.routes(Enrolments(office=office)),
         *keys.routes(Rotation(office=office)),
-        *credentials.routes(Granting(office=office)),
+        *credentials.routes(Granting(office=office), Cursors.of(office.key)),
         *compose_grants(office),
         *status.routes(Statuses(office=office)),
         *delegations.routes(Delegations(office=office), Cursors.of(office.key)),
-        *organisations.routes(Organisations(office=office)),
+        *principals.routes(Principals(office=office), Cursors.of(office.key)),
         *about.routes(office),
         *trust.routes(TrustRegistry(office=office)),
     )
@@ -104,6 +109,15 @@ def compose_grants(office: Office) -> Sequence[Route]:
         *roles.role_routes(kept, cursors),
         *requests.routes(Requests(office=office), cursors),
         *forms.routes(kept),
+    )
+
+
+def compose_keys(office: Office, sealer: KeySealer) -> Sequence[Route]:
+    """Return the routes of organisations and of the keys they sign with, which `sealer` keeps."""
+    kept = IssuingKeys(office=office, sealer=sealer)
+    return (
+        *issuing_keys.routes(kept),
+        *organisations.routes(Organisations(office=office, keys=kept), Cursors.of(office.key)),
     )
 
 

@@ -63,6 +63,7 @@ _CLAIMS: Final[Mapping[Kind, tuple[tuple[list[str | None], str, str], ...]]] = {
         (["capability", None], "One capability", "allowed"),
         (["delegation"], "How far it may be handed on", "never"),
         (["on_behalf_of"], "For whom the agent acts", "never"),
+        (["account"], "The credential that it continues", "never"),
     ),
 }
 

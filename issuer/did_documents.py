@@ -6,7 +6,7 @@ exists and can sign nothing.  A retired one has no document at all, which is how
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -54,9 +54,9 @@ def agent_id_of(slug: str) -> str:
     return _UUID + slug
 
 
-def issuer_document(url: str, key: SigningKey) -> dict[str, object]:
-    """Return the document of the issuer.  Raises: NotFound."""
-    return _document(web_did(url), did_key(key.public))
+def issuer_document(url: str, dids: Sequence[str]) -> dict[str, object]:
+    """Return the document of the issuer with its keys, by the did:keys they are.  Raises: NotFound."""
+    return _document(web_did(url), *dids)
 
 
 def agent_document(url: str, agent: Agent) -> dict[str, object]:
@@ -67,7 +67,7 @@ def agent_document(url: str, agent: Agent) -> dict[str, object]:
     if agent.did is None or agent.state not in ("active", "suspended"):
         raise NotFound("there is no such agent")
     did = web_did(url, _AGENTS, slug_of(agent.agent_id))
-    return {**_document(did, agent.did if agent.state == "active" else None), "controller": web_did(url)}
+    return {**_document(did, *([agent.did] if agent.state == "active" else [])), "controller": web_did(url)}
 
 
 def domain_linkage(url: str, key: SigningKey, *, now: datetime) -> dict[str, object]:
@@ -91,14 +91,14 @@ def domain_linkage(url: str, key: SigningKey, *, now: datetime) -> dict[str, obj
     return {"@context": LINKAGE_CONTEXT, "linked_dids": [sign_jwt(claims, typ="JWT", key=key, kid=f"{did}#{_of(did)}")]}
 
 
-def _document(did: str, key: str | None) -> dict[str, object]:
-    if key is None:
+def _document(did: str, *keys: str) -> dict[str, object]:
+    if not keys:
         return {"@context": _CONTEXT, "id": did}
-    method = f"{did}#{_of(key)}"
+    methods = {f"{did}#{_of(key)}": key for key in keys}
     return {
         "@context": _CONTEXT,
         "id": did,
-        "alsoKnownAs": [key],
+        "alsoKnownAs": [*keys],
         "verificationMethod": [
             {
                 "id": method,
@@ -106,9 +106,10 @@ def _document(did: str, key: str | None) -> dict[str, object]:
                 "controller": did,
                 "publicKeyMultibase": encode_multikey(parse_did_key(key)),
             }
+            for method, key in methods.items()
         ],
-        "authentication": [method],
-        "assertionMethod": [method],
+        "authentication": [*methods],
+        "assertionMethod": [*methods],
     }
 
 

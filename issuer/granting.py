@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -70,6 +71,7 @@ def grant_capabilities(  # a credential says many things
         capabilities=capabilities,
         max_depth=max_depth,
         on_behalf_of=on_behalf_of,
+        account=source.begun if any(held.limits is not None for held in capabilities) else None,
         statuses=entries_of(place, issuer_url),
     )
     signed = issue(document, key, now=now, cryptosuite=cryptosuite)
@@ -173,7 +175,7 @@ def require_alone(template: CapabilityTemplate | None) -> None:
 
 
 def has_budget(capabilities: Sequence[Capability]) -> bool:
-    """Tell whether something is counted over a credential's whole life: the next credential would begin anew."""
+    """Tell whether something is counted for good: each grant of it is one more budget."""
     limits = [one.limits for one in capabilities if one.limits is not None]
     return any(
         (one.max_calls is not None and one.window_seconds is None) or one.single_use or one.max_amount is not None
@@ -181,16 +183,25 @@ def has_budget(capabilities: Sequence[Capability]) -> bool:
     )
 
 
-def require_renewable(seconds: int, capabilities: Sequence[Capability]) -> None:
+def continues(before: Grant, after: Grant) -> bool:
+    """Tell whether a credential goes on with what was spent of another, where that is counted for good.
+
+    Accounts are counted under their issuer's key: after another one has taken its place, a budget would begin anew.
+    """
+    if before.document["issuer"] == after.document["issuer"]:
+        return True
+    return not has_budget(parse_capability_credential(after.document).capabilities)
+
+
+def require_renewable(seconds: int) -> None:
     """Return when credentials may be renewed for so long.  Raises: InvalidParameter."""
     if not 0 <= seconds <= MAX_RENEWABLE:
         raise InvalidParameter(f"renewable_seconds: 0 to {MAX_RENEWABLE}")
-    if seconds and has_budget(capabilities):
-        raise InvalidParameter("renewable_seconds: each renewal would begin its limits anew; 0 for these")
 
 
 def renewal_of(
     grant: Grant,
+    first: Grant,
     template: CapabilityTemplate | None,
     roles: Sequence[AgentRole],
     policy: GrantingPolicy,
@@ -199,6 +210,8 @@ def renewal_of(
 ) -> Terms:
     """Return what the credential after this one says: the same, and never for longer than was decided at first.
 
+    `first` is the one its line began with: under another key a credential has what was left of its life, and what
+    follows it lives as long as the first again.
     Raises: StateConflict.
     """
     state, source, life = grant.state_at(now), grant.source, grant.valid_until - grant.issued
@@ -209,9 +222,7 @@ def renewal_of(
     if now < (opens := grant.valid_until - life / LAST_PART):
         raise StateConflict(f"too early: it is renewed from {opens:%FT%TZ} on")
     parsed = parse_capability_credential(grant.document)
-    if has_budget(parsed.capabilities):
-        raise StateConflict("a credential that may be used so often and no more is not renewed")
-    longest = min(int(life.total_seconds()), policy.max_valid_seconds)
+    longest = min(int((first.valid_until - first.issued).total_seconds()), policy.max_valid_seconds)
     if source.template is not None:
         longest = min(longest, _standing(template, parsed.capabilities, parsed.max_depth).valid_seconds)
     if source.role is not None and not any(
@@ -226,14 +237,36 @@ def renewal_of(
         valid_seconds=int((until - now).total_seconds()),
         max_depth=parsed.max_depth,
         on_behalf_of=parsed.on_behalf_of,
-        source=source,
+        source=replace(source, begun=first.id),
     )
+
+
+def newest(grants: Sequence[Grant]) -> Grant | None:
+    """Return the one issued last; of what went over to another key at the moment it was issued, the one that stands."""
+    return max(grants, key=lambda one: (one.issued, one.revoked is None), default=None)
+
+
+def resumed(terms: Terms, last: Grant | None, *, now: datetime) -> Terms | None:
+    """Return the terms of a budget that a role gives, continuing where the last credential of it lapsed.
+
+    `last` is the newest whose time is not over, if there is one.  None while it is in force; when it was revoked, or
+    said something else, a budget does not begin anew before that time either.
+    """
+    if last is None:
+        return terms
+    until = last.source.renewable_until
+    says = parse_capability_credential(last.document).capabilities
+    if last.state_at(now) != "expired" or until is None or says != terms.capabilities:
+        return None
+    source = replace(terms.source, begun=last.begun, renewable_until=until)
+    left = int((until - now).total_seconds())
+    return replace(terms, source=source, valid_seconds=min(terms.valid_seconds, left)) if left > 0 else None
 
 
 def _own_terms(new: NewGrant, policy: GrantingPolicy, *, now: datetime, request_id: str | None) -> Terms:
     if not new.capabilities:
         raise InvalidParameter("capabilities: name some, or a template")
-    require_renewable(new.renewable_seconds, new.capabilities)
+    require_renewable(new.renewable_seconds)
     until = now + timedelta(seconds=new.renewable_seconds) if new.renewable_seconds else None
     return Terms(
         capabilities=new.capabilities,

@@ -33,7 +33,7 @@ def require_template(template: CapabilityTemplate) -> CapabilityTemplate:
         raise InvalidParameter(f"max_depth: 0 to {MAX_DEPTH}")
     if any(held.limits is not None and held.limits.max_tokens is not None for held in template.capabilities):
         raise InvalidParameter("capabilities: maxTokens is not enforced by this release and so is not granted")
-    require_renewable(template.renewable_seconds, template.capabilities)
+    require_renewable(template.renewable_seconds)
     return template
 
 

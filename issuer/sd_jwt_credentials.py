@@ -48,6 +48,8 @@ def capability_sd_jwt(grant: Grant, *, key: SigningKey, issuer_url: str) -> str:
     }
     if "onBehalfOf" in subject:
         claims["on_behalf_of"] = subject["onBehalfOf"]
+    if "account" in subject:
+        claims["account"] = subject["account"]
     return issue_sd_jwt_vc(
         claims,
         vct=vct_url(issuer_url, "capability"),

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
-from did_agent.adapters.keystore import load_or_create_key
+from did_agent.adapters.http import is_loopback
+from did_agent.adapters.keystore import load_or_create_key, warn_of_plain_keys
 from did_agent.adapters.migrations import prepare_schema
 from did_agent.adapters.openapi import publish
 from did_agent.adapters.sql import open_database
@@ -33,7 +34,9 @@ def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
     Raises: Misconfigured.
     """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = load_or_create_key(settings.data / "keys" / "ledger.jwk")
+    key = load_or_create_key(file := settings.data / "keys" / "ledger.jwk")
+    if not is_loopback(settings.ledger_url):
+        warn_of_plain_keys([file])
     trust = load_trust(settings.data / FILE)
     engine = open_database(settings.database)
     service = LedgerService(

@@ -2,30 +2,88 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from did_agent.audit.delivery import MAX_BATCH, verify_batch
-from did_agent.audit.event import AuditEvent, parse_event
-from did_agent.encoding.strict_json import parse_object
-from did_agent.errors import BadEvent, UntrustedIssuer
+from did_agent.audit.delivery import MAX_BATCH, MAX_DELIVERY, verify_batch
+from did_agent.audit.event import MAX_EVENT_BYTES, AuditEvent, is_as_written, parse_event, require_event
+from did_agent.encoding import base64url
+from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.strict_json import parse_object, unverified_json
+from did_agent.errors import BadEncoding, BadEvent, NotJSON, UntrustedIssuer
+from ledger.model import Entry, entry_from, entry_of
 
 
-def read_batch(
-    token: str, body: bytes, *, ledger_url: str, sources: frozenset[str], now: datetime
-) -> Sequence[AuditEvent]:
+def read_batch(token: str, body: bytes, *, ledger_url: str, sources: frozenset[str], now: datetime) -> Sequence[Entry]:
     """Return the events of a delivery whose sender signed for it and speaks for itself alone.
 
     Raises: VerificationError, Malformed.
     """
     batch = verify_batch(token, body, ledger_url=ledger_url, sources=sources, now=now)
-    members = parse_object(body)
-    found = members.get("events")
-    if members.keys() != {"events"} or not isinstance(found, list) or not 0 < len(found) <= MAX_BATCH:
-        raise BadEvent(f"a delivery holds 1 to {MAX_BATCH} events")
-    events = [parse_event(item) for item in found]
-    if any(event.source != batch.source for event in events):
-        raise UntrustedIssuer("an event of another party")
-    if len({event.id for event in events}) != len(events):
+    entries = _read(body, batch.source)
+    if len({entry.id for entry in entries}) != len(entries):
         raise BadEvent("an event stands twice in the delivery")
-    return events
+    return entries
+
+
+def conflict(entry: Entry, *, by: str, url: str, now: datetime) -> AuditEvent:
+    """Return the record of an event that was refused, because the log has its id with other content.
+
+    Its own id follows from both, so that it is recorded once however often that event comes.
+    """
+    digest = hashlib.sha256(b"conflict" + entry.leaf + entry.id.encode()).digest()
+    return AuditEvent(
+        id=uuid.UUID(bytes=digest[:16], version=5).urn,
+        time=now,
+        source=by,
+        party="ledger",
+        principal=None,
+        principal_kind=None,
+        actors=(),
+        client_id=None,
+        action="audit.deliver",
+        target=entry.id,
+        resource=url,
+        argument_digest=None,
+        decision="deny",
+        reason="state_conflict",
+        explanation="the log has an event of this id with other content",
+        policy=None,
+        credential_ids=(),
+        token_id=None,
+        evidence=None,
+        request_id=None,
+        details={"leaf": base64url.encode(entry.leaf)},
+    )
+
+
+def _read(body: bytes, source: str) -> Sequence[Entry]:
+    """Return the events; where the body is canonical, as our own senders write it, it is read at once (RFC 8785)."""
+    try:
+        sent = _events(unverified_json(body, max_bytes=MAX_DELIVERY))
+        texts = [canonicalize(item) for item in sent]
+    except (NotJSON, BadEncoding, BadEvent):
+        texts = []
+    if b'{"events":[%b]}' % b",".join(texts) == body and texts:
+        return [_entry(item, text, source) for item, text in zip(sent, texts, strict=True)]
+    return [_entry(item, None, source) for item in _events(parse_object(body, max_bytes=MAX_DELIVERY))]
+
+
+def _events(members: object) -> list[object]:
+    found = members.get("events") if isinstance(members, dict) and members.keys() == {"events"} else None
+    if not isinstance(found, list) or not 0 < len(found) <= MAX_BATCH:
+        raise BadEvent(f"a delivery holds 1 to {MAX_BATCH} events")
+    return found
+
+
+def _entry(item: object, text: bytes | None, source: str) -> Entry:
+    members = require_event(item)
+    if members["source"] != source:
+        raise UntrustedIssuer("an event of another party")
+    if text is None or not is_as_written(str(members["time"])):  # a time has one spelling in the log
+        return entry_of(parse_event(members))
+    if len(text) > MAX_EVENT_BYTES:
+        raise BadEvent(f"event has {len(text)} bytes, limit {MAX_EVENT_BYTES}")
+    return entry_from(members, text)

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from did_agent.audit.event import AuditEvent
+from did_agent.audit.merkle import leaf_hash
+from did_agent.tokens.access_token import HOME
 
 MAX_PAGE = 500  # rows of one answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An event as the log takes it: hashed, and with what it will be looked for by."""
+
+    id: str
+    leaf: bytes  # RFC 9162 leaf hash of `text`
+    text: str  # canonical event
+    principal: str | None
+    target: str | None
+    action: str
+    decision: str
+    actors: tuple[str, ...]
+    organisation: str | None  # whose it is; None: the deployment's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +44,16 @@ class Accepted:
     accepted: int
     duplicates: int  # events the log had already, to the byte
     size: int
+    refused: tuple[str, ...] = ()  # ids that the log has with other content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A signed checkpoint as it is kept."""
+
+    size: int
+    note: str
+    made: int  # s since the epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +68,29 @@ class Question:
     target: str | None = None
     action: str | None = None
     decision: str | None = None
+    id: str | None = None
+    organisation: str | None = None  # whose rows alone
+
+
+def entry_of(event: AuditEvent) -> Entry:
+    """Return what the log takes of an event.
+
+    Raises: BadEvent.
+    """
+    return entry_from(event.to_json(), event.canonical())
+
+
+def entry_from(members: Mapping[str, Any], canonical: bytes) -> Entry:
+    """Return what the log takes of an event of these members, which have that canonical form."""
+    organisation = members["details"].get("organisation", HOME)
+    return Entry(
+        id=members["id"],
+        leaf=leaf_hash(canonical),
+        text=canonical.decode(),
+        principal=members["principal"],
+        target=members["target"],
+        action=members["action"],
+        decision=members["decision"],
+        actors=tuple(members["actors"]),
+        organisation=None if organisation == HOME else organisation,
+    )

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from did_agent.audit.event import AuditEvent
-from ledger.model import Accepted, Question, Row
+from did_agent.audit.nodes import Nodes, Run
+from ledger.model import Accepted, Entry, Question, Row, Signed
 
 Sign = Callable[[int, bytes], str]  # size and root to signed checkpoint
 
@@ -18,7 +19,14 @@ class Log(Protocol):
     async def append(self, events: Sequence[AuditEvent], *, sign: Sign, now: datetime) -> Accepted:
         """Append what is new, sign the state after it, all in one transaction.
 
-        Raises: StateConflict when an id is there with other content, StoreUnavailable.
+        Raises: StoreUnavailable, BadEvent.
+        """
+        ...
+
+    async def append_entries(self, entries: Sequence[Entry], *, sign: Sign, now: datetime) -> Accepted:
+        """Do the same with events that were read already; an id the log has with other content is refused alone.
+
+        Raises: StoreUnavailable, also when the log is not the one that was signed before.
         """
         ...
 
@@ -30,14 +38,18 @@ class Log(Protocol):
         """Return how many rows there are."""
         ...
 
-    async def leaves(self, size: int) -> Sequence[bytes]:
-        """Return the hashes of the first `size` leaves."""
+    async def nodes(self, runs: Sequence[Run]) -> Nodes:
+        """Return kept nodes of the tree."""
         ...
 
-    async def checkpoint(self) -> str | None:
-        """Return the newest signed checkpoint; None before the first row."""
+    async def checkpoint(self, size: int | None = None) -> str | None:
+        """Return the signed checkpoint over `size` rows, else the newest; None if there is none."""
         ...
 
-    def export(self) -> AsyncIterator[bytes]:
-        """Yield the lines of the whole log, each checkpoint after the rows it covers."""
+    async def checkpoints(self, after: int, limit: int) -> Sequence[Signed]:
+        """Return signed checkpoints over more than `after` rows, the smallest first."""
+        ...
+
+    def export(self, organisation: str | None = None) -> AsyncIterator[bytes]:
+        """Yield the lines of the whole log, each checkpoint after the rows it covers; of others' rows the hashes."""
         ...

@@ -9,7 +9,6 @@ from typing import Literal
 
 from did_agent.errors import DidAgentError
 from did_agent.policy.caller import VerifiedCaller
-from did_agent.tokens.access_token import HOME
 from did_agent.tokens.confirmation import Confirmation
 from verifier.http import Shown
 from verifier.issuers import ForeignIssuer
@@ -26,7 +25,6 @@ class Admission:
     form: Form
     token_id: str | None  # `jti` of an access token
     valid_until: datetime
-    organisation: str = field(default=HOME, compare=False)  # whom the principal belongs to
     issuer: ForeignIssuer | None = field(default=None, compare=False)  # who spoke, where it was not the bridge
     held: frozenset[str] = field(default=frozenset(), compare=False)  # scopes in the words of that issuer
     vouched_by: str | None = field(default=None, compare=False)  # whose root credential was presented
@@ -38,6 +36,11 @@ class Admission:
         agents = (caller.principal.id,) if caller.principal.kind != "user" else ()
         others = tuple(one for one in (caller.task, self.token_id, self.vouched_by) if one is not None)
         object.__setattr__(self, "revocable_ids", (*caller.credential_ids, *caller.actors, *agents, *others))
+
+    @property
+    def organisation(self) -> str:
+        """Whom the principal belongs to."""
+        return self.caller.organisation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

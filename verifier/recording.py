@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
 from did_agent.errors import DidAgentError
+from did_agent.tokens.access_token import HOME
 from verifier.gates import Asked
 from verifier.identifiers import fresh_uuid
 from verifier.model import Admission
@@ -91,7 +92,7 @@ class Recorder:
                 token_id=admission.token_id,
                 evidence=caller.evidence,
                 request_id=request_id,
-                details={**verdict.details, "form": admission.form, **_spoken_by(admission)},
+                details={**verdict.details, "form": admission.form, **_spoken_by(admission), **_belonging(admission)},
             )
         )
         self.tally.decisions["allow" if verdict.allowed else "deny", verdict.reason, admission.form] += 1
@@ -135,3 +136,8 @@ class Recorder:
 def _spoken_by(admission: Admission) -> dict[str, str]:
     # Another issuer's "smith" is not the bridge's: the record must tell them apart.
     return {} if admission.issuer is None else {"issuer": admission.issuer.issuer}
+
+
+def _belonging(admission: Admission) -> dict[str, str]:
+    # Left out for the one that runs the deployment, as its tokens do.
+    return {} if admission.organisation == HOME else {"organisation": admission.organisation}

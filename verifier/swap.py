@@ -73,8 +73,9 @@ class Swap:
         require_challenge(presentation.challenge, self.challenge_key, now=now)
         text = SESSION_PREFIX + secrets.token_urlsafe(32)
         session = self._session(text, presentation, _binding(proven.confirmations), now)
+        organisation = self.door.organisation_of(presentation, now)
         admission = Admission(
-            caller=caller_from_presentation(presentation, resource=self.door.resource),
+            caller=caller_from_presentation(presentation, resource=self.door.resource, organisation=organisation),
             form="session",
             token_id=session.id,
             valid_until=session.expires,

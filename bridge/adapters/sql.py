@@ -20,6 +20,7 @@ from bridge.adapters.sql_consents import ConsentRows
 from bridge.adapters.sql_federation import FederationRows, identities
 from bridge.adapters.sql_feed import FeedRows
 from bridge.adapters.sql_keys import SigningKeyRows
+from bridge.adapters.sql_lending import LendingRows
 from bridge.adapters.sql_operators import OperatorRows
 from bridge.adapters.sql_passkeys import PasskeyRows, passkeys
 from bridge.adapters.sql_policy import PolicyRows
@@ -120,6 +121,7 @@ class SQLTransaction(
     PolicyRows,
     OperatorRows,
     RefreshRows,
+    LendingRows,
     SigningKeyRows,
     RegistrationRows,
     SignalRows,
@@ -166,6 +168,8 @@ class SQLTransaction(
             "admits": resource.admits,
             "signing_alg": resource.signing_alg,
             "built_in": resource.built_in,
+            "organisation": resource.organisation,
+            "shared_with": " ".join(sorted(resource.shared_with)),
         }
         await self._put(tables.resources.c.id, resource.id, values)
 
@@ -180,6 +184,7 @@ class SQLTransaction(
         rights = {resource: sorted(scopes) for resource, scopes in user.rights.items()}
         values = {"name": user.name, "password_hash": user.password_hash, "rights": json.dumps(rights)}
         values["groups"] = json.dumps(sorted(user.groups))
+        values |= {"organisation": user.organisation, "operates": " ".join(sorted(user.operates))}
         await self.sign_out(user.username)
         await self._put(tables.users.c.username, user.username, values)
 
@@ -309,11 +314,13 @@ class SQLTransaction(
 
 def _user(row: Mapping[str, Any]) -> User:
     rights = {name: frozenset(held) for name, held in json.loads(row["rights"]).items()}
-    return User(**{**row, "rights": rights, "groups": frozenset(json.loads(row["groups"]))})
+    groups, operates = frozenset(json.loads(row["groups"])), frozenset(row["operates"].split())
+    return User(**{**row, "rights": rights, "groups": groups, "operates": operates})
 
 
 def _resource(row: Mapping[str, Any]) -> Resource:
-    return Resource(**{**row, "scopes": json.loads(row["scopes"]), "built_in": bool(row["built_in"])})
+    kept = {"built_in": bool(row["built_in"]), "shared_with": frozenset(row["shared_with"].split())}
+    return Resource(**{**row, "scopes": json.loads(row["scopes"]), **kept})
 
 
 def _code(row: Mapping[str, Any]) -> Code:

@@ -55,6 +55,18 @@ class ConsentRows(Rows):
         theirs = (consents.c.username == username) & (consents.c.id == consent_id)
         return (await self._do.execute(select(consents.c.receipt).where(theirs))).scalar_one_or_none()
 
+    async def consent(self, consent_id: str) -> Consent | None:
+        rows = await self._rows(consents, consents.c.id == consent_id)
+        return _consent(rows[0]) if rows else None
+
+    async def follow_consent(self, consent_id: str, *, agent: str, client_id: str) -> bool:
+        standing = (consents.c.id == consent_id) & consents.c.withdrawn.is_(None)
+        found = (await self._do.execute(select(consents.c.content).where(standing))).scalar_one_or_none()
+        if found is None:
+            return False
+        content = json.dumps({**json.loads(found), "agent": agent, "client_id": client_id})
+        return bool((await self._do.execute(update(consents).where(standing).values(content=content))).rowcount)
+
     async def withdraw(self, username: str, consent_id: str, *, now: datetime) -> bool:
         theirs = (consents.c.username == username) & (consents.c.id == consent_id) & consents.c.withdrawn.is_(None)
         changed = await self._do.execute(update(consents).where(theirs).values(withdrawn=numeric_date(now)))

@@ -40,19 +40,19 @@ class RefreshRows(Rows):
         return _family(rows[0]) if rows else None
 
     async def add_family(self, family: RefreshFamily) -> None:
-        confirmation = None if family.confirmation is None else family.confirmation.claim()
-        code = {**code_content(family.code), "expires": numeric_date(family.code.expires)}
         values = {
             "id": family.id,
             "username": family.code.username,
-            "actor": family.code.request.actor or "",
             "code": family.code.digest,
-            "content": json.dumps({"code": code, "confirmation": confirmation}),
+            **_bound(family),
             "generation": family.generation,
             "rotated": numeric_date(family.rotated),
             "expires": numeric_date(family.expires),
         }
         await self._do.execute(insert(families).values(values))
+
+    async def rebind_family(self, family: RefreshFamily) -> None:
+        await self._do.execute(update(families).where(families.c.id == family.id).values(**_bound(family)))
 
     async def rotate(self, family_id: str, *, generation: int, now: datetime) -> bool:
         newest = (families.c.id == family_id) & (families.c.generation == generation)
@@ -67,6 +67,14 @@ class RefreshRows(Rows):
         found = list((await self._do.execute(select(families.c.id).where(theirs))).scalars())
         await self._do.execute(delete(families).where(families.c.id.in_(found)))
         return found
+
+
+def _bound(family: RefreshFamily) -> dict[str, str]:
+    """Return whom a family belongs to, as columns."""
+    confirmation = None if family.confirmation is None else family.confirmation.claim()
+    code = {**code_content(family.code), "expires": numeric_date(family.code.expires)}
+    content = json.dumps({"code": code, "confirmation": confirmation})
+    return {"actor": family.code.request.actor or "", "content": content}
 
 
 def code_content(code: Code) -> dict[str, Any]:

@@ -48,6 +48,14 @@ class TaskRows(Rows):
             later = (tasks.c.id == task.id) & (tasks.c.expires < values["expires"])
             await self._do.execute(update(tasks).where(later).values(expires=values["expires"]))
 
+    async def follow_task(self, task_id: str, *, before: str, after: str) -> None:
+        task = await self.task(task_id)
+        if task is None:
+            return
+        agents = [after if name == before else name for name in task.agents]
+        values = {"agents": json.dumps(agents), "client_id": after if task.client_id == before else task.client_id}
+        await self._do.execute(update(tasks).where(tasks.c.id == task_id).values(**values))
+
     async def task(self, task_id: str) -> Task | None:
         rows = await self._rows(tasks, tasks.c.id == task_id)
         return _task(rows[0]) if rows else None

@@ -44,4 +44,5 @@ class UpstreamRows(Rows):
 
     async def follow_upstream(self, user: User) -> None:
         values = {"name": user.name, "groups": json.dumps(sorted(user.groups))}
+        values |= {"organisation": user.organisation, "operates": " ".join(sorted(user.operates))}
         await self._do.execute(update(users).where(users.c.username == user.username).values(values))

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, T
 
 from did_agent.adapters.outbox import outbox_table
 from did_agent.adapters.sql import single_use_table
+from did_agent.tokens.access_token import HOME
 
 DIGEST: Final = 64  # characters of a digest or a `jti`
 NAME: Final = 2_048  # characters of an identifier somebody else chose
@@ -29,6 +30,10 @@ def _owner() -> Column[str]:
     return Column("username", String(128), nullable=False, index=True)
 
 
+def _organisation() -> Column[str]:
+    return Column("organisation", String(64), nullable=False, server_default=HOME)
+
+
 def _time(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, index=True)
 
@@ -43,6 +48,8 @@ resources: Final = Table(
     _text("admits"),
     _text("signing_alg"),
     Column("built_in", Boolean),
+    _organisation(),
+    Column("shared_with", Text, nullable=False, server_default=""),
 )
 users: Final = Table(
     "bridge_users",
@@ -52,6 +59,8 @@ users: Final = Table(
     _text("password_hash"),
     _text("rights"),
     _text("groups"),
+    _organisation(),
+    Column("operates", String(64), nullable=False, server_default=""),
 )
 sessions: Final = Table("bridge_sessions", metadata, _key("digest"), _owner(), _time("created"), _time("seen"))
 login_failures: Final = Table(  # of the digest of what was typed

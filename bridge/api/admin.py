@@ -10,10 +10,12 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bridge.model import Resource, User
+from bridge.model.operators import OperatorRole
 from bridge.service.administration import Administration
 from did_agent.adapters.web_input import bearer, read_json, request_id
 from did_agent.credential.capability import parse_bare_capability, tool_scope
 from did_agent.errors import InvalidParameter
+from did_agent.tokens.access_token import HOME, ORGANISATION
 
 
 def is_plain(text: str) -> bool:
@@ -29,6 +31,8 @@ def _plain(text: str) -> str:
 
 Words = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain)]
+OrganisationName = Annotated[str, Field(pattern=f"^{ORGANISATION.pattern}$")]
+Roles = Annotated[list[OperatorRole], Field(max_length=4)]
 
 
 class ResourceBody(BaseModel):
@@ -41,6 +45,8 @@ class ResourceBody(BaseModel):
     binding: Literal["any", "required"] = "any"
     admits: Literal["agents", "clients"] = "agents"
     signing_alg: Literal["EdDSA", "ES256", "RS256"] = "EdDSA"
+    organisation: OrganisationName = HOME
+    shared_with: list[OrganisationName] = Field(default_factory=list, max_length=64)
 
 
 class UserBody(BaseModel):
@@ -51,6 +57,17 @@ class UserBody(BaseModel):
     password: str = Field(min_length=8, max_length=1_024, repr=False)
     rights: dict[str, list[str]]
     groups: list[Name] = Field(default_factory=list, max_length=64)
+    organisation: OrganisationName = HOME
+    operates: Roles = Field(default_factory=list)
+
+
+class PlaceBody(BaseModel):
+    """`PUT /user-organisations`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    username: str = Field(min_length=1, max_length=128)
+    organisation: OrganisationName
+    operates: Roles = Field(default_factory=list)
 
 
 def routes(administration: Administration) -> APIRouter:
@@ -71,6 +88,8 @@ def routes(administration: Administration) -> APIRouter:
             binding=body.binding,
             admits=body.admits,
             signing_alg=body.signing_alg,
+            organisation=body.organisation,
+            shared_with=frozenset(body.shared_with),
         )
         await administration.put_resource(put, by=by, request_id=request_id(request))
         return JSONResponse(_resource(put))
@@ -91,12 +110,20 @@ def routes(administration: Administration) -> APIRouter:
         put = await administration.put_user(username, **body.model_dump(), by=by, request_id=request_id(request))
         return JSONResponse(_user(put))
 
+    async def place(request: Request) -> Response:
+        by = await administration.admit(bearer(request))
+        body = await read_json(request, PlaceBody)
+        spoken = request_id(request)
+        put = await administration.put_place(body.username, body.organisation, body.operates, by=by, request_id=spoken)
+        return JSONResponse(_user(put))
+
     async def evidence(_request: Request, digest: str) -> Response:
         # The digest names the content, so the answer never changes.
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Access-Control-Allow-Origin": "*"}
         return JSONResponse({"credentials": list(await administration.evidence(digest))}, headers=headers)
 
     router.add_api_route("/resources", resources, methods=["GET", "PUT"], response_model=None)
+    router.add_api_route("/user-organisations", place, methods=["PUT"], response_model=None)
     router.add_api_route("/users", users, methods=["GET"], response_model=None)
     router.add_api_route("/users/{username:path}", user, methods=["PUT", "DELETE"], response_model=None)
     router.add_api_route("/evidence/{digest}", evidence, methods=["GET"], response_model=None)
@@ -118,9 +145,11 @@ def _require_capability(resource: str, tools: list[str]) -> None:
 def _resource(resource: Resource) -> dict[str, object]:
     names: dict[str, object] = {"resource": resource.id, "name": resource.name, "built_in": resource.built_in}
     names |= {"binding": resource.binding, "admits": resource.admits, "signing_alg": resource.signing_alg}
+    names |= {"organisation": resource.organisation, "shared_with": sorted(resource.shared_with)}
     return {**names, "scopes": dict(resource.scopes)}
 
 
 def _user(user: User) -> dict[str, object]:
     rights = {name: sorted(scope.removeprefix("tool:") for scope in held) for name, held in user.rights.items()}
-    return {"username": user.username, "name": user.name, "rights": rights, "groups": sorted(user.groups)}
+    place = {"organisation": user.organisation, "operates": sorted(user.operates)}
+    return {"username": user.username, "name": user.name, "rights": rights, "groups": sorted(user.groups), **place}

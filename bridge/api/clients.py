@@ -36,6 +36,7 @@ class ClientBody(BaseModel):
     certificate_name: dict[str, str] | None = None
     resources: list[Annotated[str, Field(max_length=2_048)]] = Field(default_factory=list, max_length=16)
     require_pushed: bool = False
+    operates: bool = False
 
 
 def routes(administration: Administration, clients: ClientAdministration) -> APIRouter:
@@ -69,6 +70,8 @@ def _client(client_id: str, body: ClientBody) -> OAuthClient:
         parse_did_key(body.agent)
         if body.auth_method == "none":
             raise InvalidParameter("a client that is an agent must authenticate")
+    if body.agent is not None and body.operates:
+        raise InvalidParameter("people operate through a program that is no agent")
     name = body.certificate_name
     if (name is not None) != (body.auth_method == "tls_client_auth"):
         raise InvalidParameter("certificate_name belongs to tls_client_auth, and to nothing else")
@@ -83,6 +86,7 @@ def _client(client_id: str, body: ClientBody) -> OAuthClient:
         certificate_name=None if name is None else read_certificate_name(name),
         resources=tuple(body.resources),
         require_pushed=body.require_pushed,
+        operates=body.operates,
     )
 
 
@@ -110,4 +114,5 @@ def _shown(client: OAuthClient) -> dict[str, object]:
         "certificate_name": None if client.certificate_name is None else dict([client.certificate_name]),
         "resources": list(client.resources),
         "require_pushed": client.require_pushed,
+        "operates": client.operates,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.api.admin import ResourceBody, UserBody
+from bridge.api.admin import PlaceBody, ResourceBody, UserBody
 from bridge.api.authzen import EvaluationBody, EvaluationsBody
 from bridge.api.clients import ClientBody
 from bridge.api.ending import SubjectBody
@@ -50,9 +50,19 @@ _RESOURCE: Final = record(
     binding=one_of("any", "required"),
     admits=one_of("agents", "clients"),
     signing_alg=TEXT,
+    organisation=TEXT,
+    shared_with=listed(TEXT),
     scopes=named(TEXT),
 )
-_USER: Final = record(username=TEXT, name=TEXT, rights=named(listed(TEXT)), groups=listed(TEXT))
+_USER: Final = record(
+    username=TEXT,
+    name=TEXT,
+    rights=named(listed(TEXT)),
+    groups=listed(TEXT),
+    organisation=TEXT,
+    operates=listed(TEXT),
+)
+_LENDING: Final = record(giver=TEXT, taker=TEXT, since=TEXT)
 _OF_ORGANISATION: Final = record(did=TEXT, name=TEXT, organisation=TEXT, role=TEXT, added=TEXT)
 _CLIENT: Final = record(
     "client_secret",
@@ -65,6 +75,7 @@ _CLIENT: Final = record(
     certificate_name={"type": ["object", "null"]},
     resources=listed(TEXT),
     require_pushed=FLAG,
+    operates=FLAG,
     client_secret=TEXT,
 )
 _ISSUER: Final = record(
@@ -102,6 +113,10 @@ ADMINISTRATION: Final[dict[str, Operation]] = {
     "GET /users": _admin("List people", record(users=listed(_USER))),
     "PUT /users/{username}": _admin("Make or change a person's account", _USER, UserBody),
     "DELETE /users/{username}": _admin("Delete a person's account", None),
+    "PUT /user-organisations": _admin("Say whose a person is, and as what they operate it", _USER, PlaceBody),
+    "GET /lendings": _admin("List whose agents act for whom", record(lendings=listed(_LENDING))),
+    "PUT /lendings/{giver}/{taker}": _admin("Let agents of one organisation act for another", _LENDING),
+    "DELETE /lendings/{giver}/{taker}": _admin("Take that back", None),
     "PUT /user-groups": _admin("Set a person's groups", _USER, GroupsBody),
     "GET /operators": _admin("List operators of organisations", record(operators=listed(_OF_ORGANISATION))),
     "PUT /operators/{did}": _admin("Let somebody operate an organisation", _OF_ORGANISATION, OperatorBody),

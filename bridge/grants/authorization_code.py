@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from bridge import authorization_details
+from bridge import authorization_details, operating
 from bridge.authority import client_authority, granted_scopes, token_end
 from bridge.model import Authority, Code, Grant, OAuthRequest, Resource, User
 from bridge.presentations import PRESENTATION_TYPES
@@ -164,8 +164,11 @@ def judge(
 ) -> Grant:
     """Return the grant of an agent acting for a user: consent ∩ agent ∩ user ∩ resource, worked out anew.
 
-    Raises: BadGrant when the account is gone, EmptyGrant naming the empty term, DetailsRefused.
+    At the deployment's own parties it is what the person's role gives them there.
+    Raises: BadGrant when the account is gone, EmptyGrant naming the empty term, DetailsRefused, UnknownResource.
     """
+    if resource.built_in:
+        return operating.judge(code, requested=requested, user=user, resource=resource, now=now)
     if user is None:
         raise BadGrant("the account does not exist any more")
     entitlements, consent = user.scopes_at(resource.id), {"consent": code.scopes}
@@ -191,6 +194,7 @@ def judge(
         expires=token_end(now, authority.valid_until),
         made_from=frozenset({code.digest}),
         task_name=code.request.task,
+        task_client=code.request.asked_as,
     )
     details = authorization_details.parse(code.request.details)
     # Counted for the consent, not for each token that is refreshed from it.

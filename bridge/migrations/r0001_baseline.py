@@ -108,6 +108,14 @@ def upgrade(op: Operations) -> None:
     )
     op.create_index("ix_bridge_identities_username", "bridge_identities", ["username"], unique=False)
     op.create_table(
+        "bridge_lendings",
+        sa.Column("taker", sa.String(length=64), nullable=False),
+        sa.Column("giver", sa.String(length=64), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("taker", "giver"),
+    )
+    op.create_index("ix_bridge_lendings_since", "bridge_lendings", ["since"], unique=False)
+    op.create_table(
         "bridge_login_failures",
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("username", sa.String(length=128), nullable=False),
@@ -223,6 +231,8 @@ def upgrade(op: Operations) -> None:
         sa.Column("admits", sa.Text(), nullable=False),
         sa.Column("signing_alg", sa.Text(), nullable=False),
         sa.Column("built_in", sa.Boolean(), nullable=True),
+        sa.Column("organisation", sa.String(length=64), server_default="home", nullable=False),
+        sa.Column("shared_with", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -308,25 +318,9 @@ def upgrade(op: Operations) -> None:
         sa.PrimaryKeyConstraint("number"),
         sa.UniqueConstraint("open"),
     )
-    op.create_table(
-        "bridge_token_places",
-        sa.Column("token_id", sa.String(length=64), nullable=False),
-        sa.Column("list_number", sa.BigInteger(), nullable=False),
-        sa.Column("place", sa.Integer(), nullable=False),
-        sa.Column("status", sa.SmallInteger(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("expires", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("token_id"),
-        sa.UniqueConstraint("list_number", "place"),
-    )
-    op.create_index(
-        "bridge_token_places_version", "bridge_token_places", ["list_number", "version", "place"], unique=False
-    )
-    op.create_index("ix_bridge_token_places_expires", "bridge_token_places", ["expires"], unique=False)
 
 
 def downgrade(op: Operations) -> None:
-    op.drop_table("bridge_token_places")
     op.drop_table("bridge_token_lists")
     op.drop_table("bridge_token_dependencies")
     op.drop_table("bridge_tasks")
@@ -345,6 +339,7 @@ def downgrade(op: Operations) -> None:
     op.drop_table("bridge_outbox")
     op.drop_table("bridge_operators")
     op.drop_table("bridge_login_failures")
+    op.drop_table("bridge_lendings")
     op.drop_table("bridge_identities")
     op.drop_table("bridge_feed_head")
     op.drop_table("bridge_feed")

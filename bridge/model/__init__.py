@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 from bridge.model.keys import DEFAULT_ALGORITHM, Ring, SigningAlgorithm
+from bridge.model.operators import OperatorRole
 from did_agent.credential.capability import Capability
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.policy.combination import Combination, PolicyMode
@@ -50,6 +51,8 @@ class Resource:
     signing_alg: SigningAlgorithm = DEFAULT_ALGORITHM  # of its tokens
     mode: PolicyMode = "intersection"  # how rights combine; this and the next by the policy in force, not stored
     autonomous: bool = True  # whether it takes agents that act on their own
+    organisation: str = HOME  # whose it is
+    shared_with: frozenset[str] = frozenset()  # other organisations whose people and agents may use it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class Agent:
     sponsor: str
     redirect_uris: tuple[str, ...]
     credentials: tuple[Mapping[str, object], ...]  # active ones, not yet verified
+    organisation: str = HOME  # for good: an agent never changes it
 
     @property
     def is_active(self) -> bool:
@@ -79,6 +83,8 @@ class User:
     rights: Mapping[str, frozenset[str]]  # resource -> scopes
     groups: frozenset[str] = frozenset()  # what policy gives roles to; said by operators or an upstream login
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)  # resource -> scopes, by the policy; not stored
+    organisation: str = HOME
+    operates: frozenset[OperatorRole] = frozenset()  # as what they administer agents of their organisation
 
     def scopes_at(self, resource: str) -> frozenset[str]:
         """Return the scopes the person holds at `resource`."""
@@ -115,6 +121,7 @@ class AuthorizationRequest:
     offline: bool = False  # asked for with `offline_access`
     details: str | None = None  # `authorization_details` as they were sent
     task: str | None = None  # what the client calls what it is for
+    asked_as: str | None = None  # client_id that asked, where the agent has another key by now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +177,10 @@ class Grant:
     is_detailed: bool = False  # whether `authorization_details` narrowed it
     groups: frozenset[str] = frozenset()  # of the user, as far as policy speaks of them
     organisation: str = HOME  # whom the principal belongs to
+    is_operating: bool = False  # whether a person uses their own role at a party of the deployment
     task: str | None = None  # id of what it is for: with that it ends
     task_name: str | None = None  # as its client calls it; None where it came with an earlier token
+    task_client: str | None = None  # client_id that the task is of, where the agent has another key by now
 
     @property
     def dependencies(self) -> frozenset[str]:

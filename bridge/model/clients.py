@@ -38,6 +38,7 @@ class OAuthClient:
     certificate_name: tuple[NameKind, str] | None = None  # of `tls_client_auth`
     resources: tuple[str, ...] = ()  # whose resource server it is: it may introspect tokens for them
     require_pushed: bool = False  # takes only pushed authorization requests (RFC 9126, 6)
+    operates: bool = False  # people with a role operate the deployment through it
 
     @property
     def host(self) -> str | None:

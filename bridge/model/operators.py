@@ -19,6 +19,8 @@ ROLE_SCOPES: Final[Mapping[OperatorRole, str]] = MappingProxyType(
         "sponsor": "issuer:sponsor",
     }
 )
+# What a role is beside that for a person, who reads the log of what was done with it.
+LOG_READERS: Final[frozenset[OperatorRole]] = frozenset({"admin", "auditor"})
 ISSUER_SCOPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "issuer:admin": "administer agents and credentials of an organisation",

@@ -6,7 +6,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from bridge.model.operators import OperatorRole
+from did_agent.tokens.access_token import HOME
+
 LOGIN_SECONDS: Final = 600  # from leaving for the provider to coming back (OAU-09)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceRule:
+    """Whose a person is who has a claim of this value, or a list of claims with it."""
+
+    claim: str
+    value: str
+    organisation: str
+    operates: frozenset[OperatorRole] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +31,8 @@ class Upstream:
     client_secret: str = field(repr=False)
     groups_claim: str
     redirect_uri: str  # to be registered there
+    places: tuple[PlaceRule, ...] = ()  # the first that fits says the organisation
+    admits_others: bool = True  # whether whom no rule fits is of the organisation that runs the deployment, or nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +76,8 @@ class UpstreamPerson:
     subject: str
     name: str
     groups: frozenset[str]
+    organisation: str = HOME
+    operates: frozenset[OperatorRole] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Protocol
 
 from bridge.model import Agent, Code, Resource, Session, Spend, User
+from bridge.model.succession import Succession
 from bridge.ports.backchannel import Askings
 from bridge.ports.clients import ClientStore
 from bridge.ports.consents import Consents
 from bridge.ports.federation import Federation
 from bridge.ports.feed import Announcements
 from bridge.ports.keys import SigningKeys
+from bridge.ports.lending import Lendings
 from bridge.ports.operators import Operators
 from bridge.ports.passkeys import Passkeys
 from bridge.ports.policy import Policies
@@ -32,6 +34,12 @@ class Registry(Protocol):
     """The issuer's register of agents, asked anew each time. Raises: PeerUnavailable."""
 
     async def agent(self, did: str) -> Agent | None: ...
+
+    # Whose the agent with this key is, which never changes; None when there is none.
+    async def organisation(self, did: str) -> str | None: ...
+
+    # The keys of whoever has or had this one; None when nobody had.
+    async def succession(self, did: str) -> Succession | None: ...
 
     # What the register said a moment ago of an agent that was active; None when that is too long ago.
     def recent(self, did: str) -> Agent | None: ...
@@ -60,6 +68,7 @@ class Transaction(
     Operators,
     RefreshFamilies,
     SigningKeys,
+    Lendings,
     Registrations,
     Signals,
     Tasks,

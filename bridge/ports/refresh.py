@@ -17,6 +17,9 @@ class RefreshFamilies(Protocol):
     # True when `generation` was the newest and its successor is now; of many at once one succeeds.
     async def rotate(self, family_id: str, *, generation: int, now: datetime) -> bool: ...
 
+    # Keeps under whose keys the family goes on.
+    async def rebind_family(self, family: RefreshFamily) -> None: ...
+
     async def end_family(self, family_id: str) -> bool: ...
 
     # Ends the families of a person, of an agent, or of a code; returns their ids.

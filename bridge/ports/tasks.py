@@ -15,6 +15,9 @@ class Tasks(Protocol):
     # Writes a task that is new; of one that is known, when it ends by itself.
     async def begin_task(self, task: Task) -> None: ...
 
+    # Says under which key its agent goes by now.
+    async def follow_task(self, task_id: str, *, before: str, after: str) -> None: ...
+
     async def task(self, task_id: str) -> Task | None: ...
 
     # What a client that began them calls so.

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from bridge import audit_trail
 from bridge.issuance import verify_own
 from bridge.model import BRIDGE_ADMIN, Identity, Resource, User
+from bridge.model.operators import OperatorRole
 from bridge.ports import Passwords, Store, Transaction
 from bridge.service.keys import Keyring
 from bridge.service.revocation import end_tokens
+from bridge.tenancy import share_id
 from did_agent.clock import Clock
 from did_agent.credential.capability import tool_scope
 from did_agent.errors import InsufficientScope, NotFound, Revoked, StateConflict
-from did_agent.tokens.access_token import AccessToken
+from did_agent.tokens.access_token import HOME, AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,10 @@ class Administration:
             existing = await work.resource(resource.id)
             if existing is not None and existing.built_in:
                 raise StateConflict("the resource is a party of this deployment")
+            if existing is not None:
+                ended = _taken_back(existing, resource)
+                why = "the resource is not shared any more"
+                await end_tokens(work, ended, reason=why, identity=self.identity, now=self.clock())
             await work.put_resource(resource)
             await self._record(work, "resource.put", resource.id, by, request_id)
 
@@ -72,17 +79,27 @@ class Administration:
         password: str,
         rights: Mapping[str, Sequence[str]],
         groups: Iterable[str] = (),
+        organisation: str = HOME,
+        operates: Iterable[OperatorRole] = (),
         by: AccessToken,
         request_id: str,
     ) -> User:
         """Create an account or replace it; its sessions, codes and tokens end."""
         scopes = {resource: frozenset(tool_scope(tool) for tool in tools) for resource, tools in rights.items()}
         hashed = await self.passwords.hash(password)
-        user = User(username=username, name=name, password_hash=hashed, rights=scopes, groups=frozenset(groups))
+        user = User(
+            username=username,
+            name=name,
+            password_hash=hashed,
+            rights=scopes,
+            groups=frozenset(groups),
+            organisation=organisation,
+            operates=frozenset(operates),
+        )
         async with self.store.transaction() as work:
             await self._end_tokens(work, username)
             await work.put_user(user)
-            await self._record(work, "user.put", username, by, request_id)
+            await self._record(work, "user.put", username, by, request_id, _place(user))
         return user
 
     async def put_groups(self, username: str, groups: Iterable[str], *, by: AccessToken, request_id: str) -> User:
@@ -98,6 +115,25 @@ class Administration:
             await self._end_tokens(work, username)
             await work.put_user(changed)
             await self._record(work, "user.groups", username, by, request_id)
+        return changed
+
+    async def put_place(
+        self, username: str, organisation: str, operates: Iterable[OperatorRole], *, by: AccessToken, request_id: str
+    ) -> User:
+        """Say whose a person is, and as what they operate it; their sessions, codes and tokens end.
+
+        Raises: NotFound, StateConflict for an account that follows the company's provider.
+        """
+        async with self.store.transaction() as work:
+            user = await work.user(username)
+            if user is None:
+                raise NotFound("there is no such user")
+            if not user.password_hash:
+                raise StateConflict("the account follows the company's provider; its rules say whose it is")
+            changed = replace(user, organisation=organisation, operates=frozenset(operates))
+            await self._end_tokens(work, username)
+            await work.put_user(changed)
+            await self._record(work, "user.place", username, by, request_id, _place(changed))
         return changed
 
     async def delete_user(self, username: str, *, by: AccessToken, request_id: str) -> None:
@@ -126,7 +162,24 @@ class Administration:
         reason, now = "the account changed", self.clock()
         await end_tokens(work, [username], reason=reason, identity=self.identity, now=now)
 
-    async def _record(self, work: Transaction, action: str, target: str, by: AccessToken, request_id: str) -> None:
-        await work.record(
-            audit_trail.by_operator(self.identity, action, target, by=by, request_id=request_id, now=self.clock())
-        )
+    async def _record(
+        self,
+        work: Transaction,
+        action: str,
+        target: str,
+        by: AccessToken,
+        request_id: str,
+        details: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        event = audit_trail.by_operator(self.identity, action, target, by=by, request_id=request_id, now=self.clock())
+        await work.record(replace(event, details=details))
+
+
+def _place(user: User) -> Mapping[str, str]:
+    return {"organisation": user.organisation, "roles": " ".join(sorted(user.operates))}
+
+
+def _taken_back(before: Resource, after: Resource) -> list[str]:
+    """Return what tokens hung on that were made while a resource was somebody else's, or shared more widely."""
+    kept = after.shared_with | {after.organisation}
+    return [share_id(after.id, name) for name in (before.shared_with | {before.organisation}) - kept]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.authorization_details import Details
-from bridge.model import Grant, OAuthRequest, Spend, User
+from bridge.model import Grant, OAuthRequest, Resource, Spend, User
 from bridge.model.keys import DEFAULT_ALGORITHM, SigningAlgorithm
 from bridge.policy import Told
 from bridge.ports import Transaction
@@ -39,6 +39,8 @@ class Attempt:
     refresh_token: str | None = None  # to be handed out with the access token
     policy: ActivePolicy = NO_POLICY  # that was in force when resource and user were read
     user: User | None = None  # whose rights are asked for
+    resource: Resource | None = None  # that the token is for
+    spoken_for: str | None = None  # the organisation whose issuer says on whose behalf an agent acts
     told: Told = field(default_factory=Told)  # what the audit event says of the decision
     remembers: bool = False  # whether the register's word of a moment ago was used
     asks_anew: bool = False  # whether it must not be

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from bridge import audit_trail
+from bridge import audit_trail, operating
 from bridge.authority import authority_at, choose_resource, granted_scopes, registered_chains
 from bridge.authorization_details import in_words, with_location
 from bridge.authorization_details import offered as within_details
@@ -29,7 +29,7 @@ from bridge.model import (
     Spend,
     User,
 )
-from bridge.model.clients import PushedRequest
+from bridge.model.clients import OAuthClient, PushedRequest
 from bridge.model.consents import Consent
 from bridge.model.refresh import FAMILY_LIFE
 from bridge.policy import offered, seen_by, with_roles
@@ -41,6 +41,7 @@ from bridge.service.clients import AGENT_PREFIX, Clients
 from bridge.service.consents import make_receipt
 from bridge.service.policy import PolicyInForce
 from bridge.service.tasks import begin
+from bridge.service.tenancy import require_within
 from did_agent.clock import Clock
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.trust import TrustSource
@@ -50,11 +51,16 @@ from did_agent.errors import (
     EmptyGrant,
     InvalidParameter,
     Revoked,
+    UnknownAgent,
     UnknownResource,
     UnsupportedDetails,
 )
 from did_agent.policy.active import ActivePolicy
 from did_agent.policy.combination import CONSENT
+
+NO_AGENT: Final = ("invalid_request", "requested_actor is not an active agent")
+NO_RESOURCE: Final = ("invalid_target", "the resource is not served here")
+NOT_SERVED: Final = NO_RESOURCE[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,8 @@ class Opened:
 
         Raises: EmptyGrant naming the empty term, ActorUnauthorized when they may not have the agent act for them.
         """
+        if self.resource.built_in:
+            return operating.offered(self.request.scopes, user, self.resource)
         resource, held = self.resource, None if self.agent is None else self.authority.capabilities
         combined = granted_scopes(
             self.request.scopes,
@@ -131,10 +139,10 @@ class Authorization:
             return destination.refuse("invalid_request", "this client pushes its requests first")
         actor = agent or await self._requested(asked)
         if asked.get("requested_actor") is not None and (actor is None or not actor.is_active):
-            return destination.refuse("invalid_request", "requested_actor is not an active agent")
+            return destination.refuse(*NO_AGENT)
         chains = registered_chains(actor, now=now, trusted=self.trusted.current(now)) if actor else []
         try:
-            wanted, policy = await self._resource(with_location(asked), actor, chains)
+            wanted, policy = await self._resource(with_location(asked), destination.client, actor, chains)
             request = make_request(asked, destination, actor=actor, resource=wanted.id)
         except UnknownResource as error:
             return destination.refuse("invalid_target", error.detail)
@@ -142,7 +150,7 @@ class Authorization:
             return destination.refuse("invalid_scope", error.detail)
         except UnsupportedDetails as error:
             return destination.refuse("invalid_authorization_details", error.detail)
-        if actor is None and wanted.admits != "clients":
+        if actor is None and wanted.admits != "clients" and not wanted.built_in:
             return destination.refuse("unauthorized_client", "the resource admits agents alone: name requested_actor")
         return Opened(
             destination=destination,
@@ -174,7 +182,7 @@ class Authorization:
         return await self.registry.agent(requested) if requested.startswith(AGENT_PREFIX) else None
 
     async def _resource(
-        self, asked: OAuthRequest, actor: Agent | None, chains: Sequence[VerifiedChain]
+        self, asked: OAuthRequest, client: OAuthClient, actor: Agent | None, chains: Sequence[VerifiedChain]
     ) -> tuple[Resource, ActivePolicy]:
         async with self.store.transaction() as work:
             policy = await self.policies.current(work)
@@ -183,14 +191,17 @@ class Authorization:
                 resource = open_ones[0] if len(open_ones) == 1 else None
             else:
                 resource = await work.resource(choose_resource(asked.resources, chains))
-        # The deployment's own parties are for operators, never for somebody acting for a user.
-        if resource is None or resource.built_in:
-            raise UnknownResource("the resource is not served here")
+        # The deployment's own parties are for who operates it, at the console an operator registered as one: never for
+        # somebody acting for a user, and never for a program that came from anywhere else.
+        if resource is None or (resource.built_in and not operating.is_console(client, actor, asked)):
+            raise UnknownResource(NOT_SERVED)
         return seen_by(policy, resource), policy
 
     async def page(self, opened: Opened, user: User, *, request_id: str) -> ConsentPage | Refusal:
         """Return what to show, or the refusal when nothing is left to consent to, or nobody may be asked."""
-        uri = opened.request.redirect_uri
+        uri, refusal = opened.request.redirect_uri, await self._foreign(opened, user, request_id=request_id)
+        if refusal is not None:
+            return refusal
         try:
             can_allow = opened.offered_to(user)
         except EmptyGrant as error:
@@ -216,6 +227,9 @@ class Authorization:
         Raises: InvalidParameter when something was ticked that was not offered, Revoked.
         """
         now, value = self.clock(), secrets.token_urlsafe(32)
+        refusal = await self._foreign(opened, user, request_id=request_id)
+        if refusal is not None:
+            return refusal
         try:
             scopes = ticked_scopes(ticked, opened.offered_to(user))
         except (ConsentDenied, EmptyGrant, ActorUnauthorized) as error:
@@ -260,6 +274,20 @@ class Authorization:
                 await spend(work, opened.pushed)
             await work.record(event)
         return opened.destination.refuse("access_denied", "the user did not allow it")
+
+    async def _foreign(self, opened: Opened, user: User, *, request_id: str) -> Refusal | None:
+        """Return the refusal of what is another organisation's, in the words for what does not exist, if it is."""
+        if opened.resource.built_in:
+            return None
+        agents = frozenset[str]() if opened.agent is None else frozenset({opened.agent.organisation})
+        try:
+            async with self.store.transaction() as work:
+                await require_within(work, user, opened.resource, agents)
+        except (UnknownAgent, UnknownResource) as error:
+            await self.deny(opened, user, request_id=request_id, why=error.detail, reason=error.code)
+            answer = NO_RESOURCE if isinstance(error, UnknownResource) else NO_AGENT
+            return opened.destination.refuse(*answer)
+        return None
 
     def _said(self, opened: Opened, user: User, request_id: str) -> dict[str, Any]:
         client_id, actor = opened.request.client_id, opened.request.actor

@@ -26,6 +26,7 @@ from bridge.service.clients import Clients
 from bridge.service.consents import make_receipt
 from bridge.service.lookup import Lookup
 from bridge.service.tasks import begin
+from bridge.service.tenancy import require_within
 from did_agent import errors
 from did_agent.clock import Clock
 from did_agent.policy.active import ActivePolicy
@@ -51,6 +52,7 @@ class _Circumstances:
     authority: Authority
     policy: ActivePolicy
     user: User | None
+    is_foreign: bool = False  # whether agent or resource are another organisation's than the person's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,7 @@ class Backchannel:
         async with self.lookup.store.transaction() as work:
             policy = await self.lookup.policies.current(work)
             resource, user = await work.resource(wanted), await work.user(username)
+            is_foreign = await _is_foreign(work, user, resource, agent)
         # The deployment's own parties are for operators, never for somebody acting for a user.
         if resource is None or resource.built_in:
             raise errors.UnknownResource("the resource is not served here")
@@ -168,6 +171,7 @@ class Backchannel:
             authority=authority_at(resource.id, chains, now=now),
             policy=policy,
             user=user,
+            is_foreign=is_foreign,
         )
 
     # ---- the person's side
@@ -258,9 +262,19 @@ def _can_be_allowed(question: Question, client: Client, around: _Circumstances, 
     user = around.user or User(username=question.username, name="", password_hash="", rights=rights)
     try:
         can_allow = _offered(question.scopes, question.details, client.id, user, around, now)
-    except (errors.EmptyGrant, errors.ActorUnauthorized):
+    except (errors.EmptyGrant, errors.ActorUnauthorized, errors.UnknownResource):
         return False
     return bool(can_allow) and around.user is not None
+
+
+async def _is_foreign(work: Transaction, user: User | None, resource: Resource | None, agent: Agent) -> bool:
+    if user is None or resource is None:
+        return False
+    try:
+        await require_within(work, user, resource, frozenset({agent.organisation}))
+    except (errors.UnknownAgent, errors.UnknownResource):
+        return True
+    return False
 
 
 def _offered(
@@ -271,6 +285,8 @@ def _offered(
     around: _Circumstances,
     now: datetime,
 ) -> frozenset[str]:
+    if around.is_foreign:
+        raise errors.UnknownResource("agent or resource are another organisation's")
     return backchannel.offered_to(
         user,
         agent=around.agent.did,

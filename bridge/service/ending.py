@@ -14,6 +14,7 @@ from bridge.ports import Store
 from bridge.service.attempt import spend
 from bridge.service.clients import Clients
 from bridge.service.revocation import end_tokens
+from bridge.succession import all_keys
 from did_agent import errors
 from did_agent.clock import Clock
 from did_agent.did.resolve import resolve
@@ -53,18 +54,33 @@ class Ending:
     async def end_subject(self, subject: str, *, by: AccessToken, request_id: str) -> None:
         """End every token, family, code and session of a person or an agent (Global Token Revocation).
 
-        Raises: NotFound when there is no such person, BadDID.
+        What an agent's earlier keys were given would follow it: it ends as well.
+        Raises: NotFound when there is no such person, BadDID, PeerUnavailable when the register could not be asked for
+        earlier keys; then that of this one has ended all the same.
         """
         now, reason = self.clock(), "an operator ended everything of this subject"
+        names, away = await self._names(subject)
         async with self.store.transaction() as work:
             if not is_agent(subject) and await work.user(subject) is None:
                 raise errors.NotFound("there is no such user; agents are named by their DID")
-            await work.sign_out(subject)
-            ended = await work.end_families(subject)
-            await end_tokens(work, [subject, *ended], reason=reason, identity=self.identity, now=now)
+            for name in names:
+                await work.sign_out(name)
+            ended = [family for name in names for family in await work.end_families(name)]
+            await end_tokens(work, [*names, *ended], reason=reason, identity=self.identity, now=now)
             await work.record(
                 audit_trail.by_operator(self.identity, "subject.revoke", subject, by=by, request_id=request_id, now=now)
             )
+        if away is not None:
+            raise away
+
+    async def _names(self, subject: str) -> tuple[list[str], errors.PeerUnavailable | None]:
+        if not is_agent(subject):
+            return [subject], None
+        try:
+            known = await self.clients.registry.succession(subject)
+        except errors.PeerUnavailable as error:
+            return [subject], error
+        return sorted({subject} | (frozenset() if known is None else all_keys(known))), None
 
     async def _end(
         self, client: Client, token: AccessToken | None, family: RefreshFamily | None, request: OAuthRequest

@@ -17,7 +17,7 @@ from did_agent import errors
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.known import KnownCredentials
 from did_agent.credential.trust import TrustSource
-from did_agent.tokens.access_token import AccessToken
+from did_agent.tokens.access_token import HOME, AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +55,11 @@ class Lookup:
         Who is not of our register is known by the credential of another deployment's issuer alone.
         Raises: UnknownAgent, AgentNotActive, PeerUnavailable, UntrustedIssuer, BadPresentation.
         """
-        if not self.trusted.current(attempt.now).is_foreign(shown.chain.root_issuer):
+        trusted, issuer = self.trusted.current(attempt.now), shown.chain.root_issuer
+        if not trusted.is_foreign(issuer):
             await self.recent_agent(attempt, shown.holder)
             return frozenset()
-        named = vouching.dependencies(shown.chain)
+        named = vouching.dependencies(shown.chain, is_neighbour=trusted.organisation_of(issuer) is not None)
         # It may be of our register all the same; then what is said of it there holds.
         registered = await self.registry.agent(shown.holder)
         if registered is not None:
@@ -68,6 +69,10 @@ class Lookup:
     def chains(self, agent: Agent, *, now: datetime) -> list[VerifiedChain]:
         """Return the agent's own credentials that hold now."""
         return registered_chains(agent, now=now, trusted=self.trusted.current(now), known=self.known)
+
+    def organisation_of(self, chain: VerifiedChain, *, now: datetime) -> str:
+        """Return which organisation of the deployment issued the root of a chain."""
+        return self.trusted.current(now).organisation_of(chain.root_issuer) or HOME
 
     async def resource_and_user(
         self, attempt: Attempt, resource_id: str, username: str | None = None
@@ -83,7 +88,7 @@ class Lookup:
         if resource is None:
             raise errors.UnknownResource(f"{resource_id[:200]} is not registered here")
         require_binding(resource, attempt.confirmation)
-        attempt.signing_alg = resource.signing_alg
+        attempt.signing_alg, attempt.resource = resource.signing_alg, resource
         attempt.user = None if user is None else with_roles(attempt.policy, user, resource.id)
         return seen_by(attempt.policy, resource), attempt.user
 

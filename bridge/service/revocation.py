@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -73,7 +73,10 @@ class _Subscriber:
 class RevocationFeed:
     """Takes events from issuers, keeps them, and hands them to verifiers that ask for what comes after."""
 
-    def __init__(self, *, store: Store, identity: Identity, issuers: frozenset[str], clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, identity: Identity, issuers: Callable[[], frozenset[str]], clock: Clock
+    ) -> None:
+        """`issuers` tells who is believed at this moment: their keys change, and end."""
         self._store, self._identity, self._issuers, self._clock = store, identity, issuers, clock
         self._news, self._heard = asyncio.Event(), asyncio.Event()
         self._subscribers: dict[str, _Subscriber] = {}
@@ -219,7 +222,7 @@ class RevocationFeed:
 
     def _issuer_key(self, _header: Mapping[str, object], claims: Mapping[str, object]) -> PublicKey:
         issuer = claims.get("iss")
-        if issuer not in self._issuers:
+        if issuer not in self._issuers():
             raise UntrustedIssuer("not an issuer of this deployment")
         if issuer not in self._keys:
             self._keys[issuer] = parse_did_key(issuer)

@@ -16,6 +16,7 @@ from bridge.sender_constraint import prove_sender
 from bridge.service.attempt import Attempt, spend
 from bridge.service.clients import Clients
 from bridge.service.registration import notes_of_use
+from bridge.service.tenancy import Tenancy
 from bridge.service.token_status import TokenStatusLists
 from did_agent import errors
 from did_agent.clock import Clock
@@ -63,6 +64,7 @@ class Tokens:
     challenge_key: bytes = field(repr=False)
     clock: Clock
     statuses: TokenStatusLists
+    tenancy: Tenancy
     demands_nonces: bool = False  # whether DPoP proofs must carry a nonce of ours
 
     def challenge(self) -> str:
@@ -118,7 +120,8 @@ class Tokens:
         attempt.details = authorization_details.parse(request.get("authorization_details"))
         attempt.request = authorization_details.with_location(request)
         attempt.scopes = _at_resource(parse_scope(request.get("scope")))
-        judged = tasks.bound(await handler.judge(attempt, client), request.get("task"), issuer=self.identity.issuer)
+        found = await self.tenancy.placed(attempt, await handler.judge(attempt, client))
+        judged = tasks.bound(found, request.get("task"), issuer=self.identity.issuer)
         grant = authorization_details.narrowed(judged, attempt.details, account=secrets.token_urlsafe(18))
         grant, attempt.told = policy.judge(attempt.policy, grant, user=attempt.user, now=attempt.now)
         return replace(authorization_details.settled(grant), confirmation=attempt.confirmation)

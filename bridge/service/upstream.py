@@ -119,18 +119,31 @@ class UpstreamLogin:
         user = None if linked is None else await work.user(linked)
         if user is None:
             username = username_for(person)
-            user = User(username=username, name=person.name, password_hash="", rights={}, groups=person.groups)
+            user = replace(_known(person), username=username)
             await work.put_user(user)
             await work.link_user(person.issuer, person.subject, username)
             return user
         if user.password_hash:
             return user  # an operator made it and says what it may
-        now_known = replace(user, name=person.name, groups=person.groups)
-        if user.groups - person.groups:
-            # What was allowed by a group ends with it, sessions elsewhere too (WEB-06).
+        now_known = replace(_known(person), username=user.username, rights=user.rights)
+        if user.groups - person.groups or user.operates - person.operates or user.organisation != person.organisation:
+            # What was allowed by a group or a role ends with it, sessions elsewhere too (WEB-06).
             await work.sign_out(user.username)
-            reason = "the person left a group"
+            reason = "the person left a group, a role or an organisation"
             await end_tokens(work, [user.username], reason=reason, identity=self.identity, now=self.clock())
         if now_known != user:
             await work.follow_upstream(now_known)
         return now_known
+
+
+def _known(person: UpstreamPerson) -> User:
+    """Return the account of a person as the provider's word makes it."""
+    return User(
+        username="",
+        name=person.name,
+        password_hash="",
+        rights={},
+        groups=person.groups,
+        organisation=person.organisation,
+        operates=person.operates,
+    )

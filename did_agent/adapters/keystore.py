@@ -1,16 +1,26 @@
-"""Private keys as JWK files that only their owner can read."""
+"""Private keys as JWK files that only their owner can read, plain or sealed for the identity beside them (KEY-01)."""
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import stat
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from did_agent.adapters.files import sync_folder, write_private
+from did_agent.adapters.sealing import (
+    DEMAND,
+    are_sealed_ones_demanded,
+    identity_file,
+    is_sealed,
+    passphrase_given,
+    read_own,
+    rewrite,
+    vault_of,
+)
 from did_agent.encoding.strict_json import parse_object
-from did_agent.errors import DidAgentError, Misconfigured
+from did_agent.errors import DidAgentError, KeysUnavailable, Misconfigured
 from did_agent.keys import public
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.keys.jwk import parse_private_jwk, private_jwk
@@ -18,7 +28,20 @@ from did_agent.keys.multikey import generate_key
 from did_agent.keys.public import KeyKind
 
 _MAX_FILE: Final = 4_096  # bytes
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_log: Final = logging.getLogger("did_agent.keys")
+
+__all__ = [
+    "is_plain",
+    "load_any_key",
+    "load_key",
+    "load_or_create_any_key",
+    "load_or_create_key",
+    "seal_file",
+    "sync_folder",
+    "unseal_file",
+    "warn_of_plain_keys",
+    "write_private",
+]
 
 
 def load_key(path: Path) -> SigningKey:
@@ -37,17 +60,12 @@ def load_any_key(path: Path) -> public.SigningKey:
 
     Raises: Misconfigured when it is missing, readable by others, or not a private JWK.
     """
-    try:
-        mode = path.stat().st_mode
-        if mode & _OTHERS:
-            raise Misconfigured(f"{path} is readable by others; run: chmod 600 {path}")
-        return parse_private_jwk(parse_object(path.read_bytes(), max_bytes=_MAX_FILE))
-    except OSError as error:
-        raise Misconfigured(f"cannot read the key {path}: {error.strerror}") from error
-    except DidAgentError as error:
-        if isinstance(error, Misconfigured):
-            raise
-        raise Misconfigured(f"{path} is not a private JWK of a kind known here") from error
+    content, is_demanded = read_own(path), are_sealed_ones_demanded()
+    if is_sealed(content):
+        return _key(path, _opened(path, content))
+    if is_demanded:
+        raise Misconfigured(f"{path} is not sealed, as {DEMAND} demands; run: did-agent key seal {path}")
+    return _key(path, content)
 
 
 def load_or_create_key(path: Path) -> SigningKey:
@@ -74,44 +92,80 @@ def load_or_create_any_key(path: Path, kind: KeyKind) -> public.SigningKey:
 def _create(path: Path, kind: KeyKind) -> None:
     if path.exists():
         return
+    secret = json.dumps(private_jwk(generate_key(kind))).encode()
+    if are_sealed_ones_demanded() or passphrase_given() is not None:
+        secret = vault_of(path.parent, create=True).seal(secret)  # it never lies on the disk in clear
     try:
-        write_private(path, json.dumps(private_jwk(generate_key(kind))).encode(), replace=False)
+        write_private(path, secret, replace=False)
     except FileExistsError:
         return  # another process was first
     except OSError as error:
         raise Misconfigured(f"cannot write the key {path}: {error.strerror}") from error
 
 
-def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
-    """Write a file of mode 0600 at once and durably; with `replace` false an existing one is left alone.
+def is_plain(path: Path) -> bool:
+    """Tell whether whoever reads a file has its key.
 
-    Raises: OSError, FileExistsError.
+    Raises: Misconfigured.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A name nobody can guess, and only if it is new: a link laid out beforehand would carry the key elsewhere.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            draft.replace(path)
-        else:
-            os.link(draft, path)  # fails when the name is taken, unlike a rename
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    return not is_sealed(read_own(path))
 
 
-def sync_folder(path: Path) -> None:
-    """Return when what a folder lists is durable.
+def seal_file(path: Path) -> bool:
+    """Seal the key of a file in place, for the identity of its folder; False when it is sealed already.
 
-    Raises: OSError.
+    What is written was opened again before; after a crash the file is as before or as after.
+    Raises: Misconfigured, also for what is no key.
     """
-    folder = os.open(path, os.O_RDONLY)
+    content = read_own(path)
+    if is_sealed(content):
+        _key(path, _opened(path, content))  # sealed for somebody else is not done
+        return False
+    _key(path, content)
+    vault = vault_of(path.parent, create=True)
+    sealed = vault.seal(content)
+    if vault.open(sealed) != content:
+        raise Misconfigured(f"{path} stays as it is: what was sealed could not be opened again")
+    rewrite(path, sealed)
+    return True
+
+
+def unseal_file(path: Path) -> bool:
+    """Write the key of a sealed file in clear, in place; False when it is plain already.
+
+    Raises: Misconfigured.
+    """
+    content = read_own(path)
+    if not is_sealed(content):
+        return False
+    opened = _opened(path, content)
+    _key(path, opened)
+    rewrite(path, opened)
+    return True
+
+
+def warn_of_plain_keys(paths: Iterable[Path]) -> None:
+    """Say in the log which keys of a party that others can reach lie in clear; for the start.
+
+    Raises: Misconfigured.
+    """
+    for path in paths:
+        if path.exists() and is_plain(path):
+            _log.warning("%s lies in clear: run `did-agent key seal`, or set %s=sealed to refuse it", path, DEMAND)
+        elif path.exists() and is_plain(identity_file(path.parent)):
+            _log.warning("%s, which opens %s, has no passphrase", identity_file(path.parent), path.name)
+
+
+def _opened(path: Path, content: bytes) -> bytes:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        return vault_of(path.parent).open(content)
+    except KeysUnavailable as error:
+        raise Misconfigured(f"{path} was sealed for another identity, or changed since") from error
+
+
+def _key(path: Path, content: bytes) -> public.SigningKey:
+    try:
+        return parse_private_jwk(parse_object(content, max_bytes=_MAX_FILE))
+    except DidAgentError:
+        # Without the cause: what is wrong with a key says something about it.
+        raise Misconfigured(f"{path} is not a private JWK of a kind known here") from None

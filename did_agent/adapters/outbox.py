@@ -16,14 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from did_agent.adapters.failpoints import reach
 from did_agent.adapters.http import peer_client
-from did_agent.adapters.sql import Prepared, transaction
-from did_agent.audit.delivery import batch_request, fitting
+from did_agent.adapters.sql import Prepared, insert_many, transaction
+from did_agent.audit.delivery import MAX_BATCH, batch_request, fitting
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
 from did_agent.errors import Unavailable
 from did_agent.keys.ed25519 import SigningKey
 
-BATCH: Final = 100  # events of one delivery
 RETRY_FIRST: Final = 0.2  # s
 RETRY_LAST: Final = 5.0  # s
 GATHER: Final = 0.05  # s that events of the same moment are waited for, to travel together
@@ -50,9 +49,7 @@ async def record(connection: AsyncConnection, table: Table, event: AuditEvent) -
 
 async def record_all(connection: AsyncConnection, table: Table, events: Sequence[AuditEvent]) -> None:
     """Write many events in the caller's transaction; if this fails, so do their effects."""
-    if events:
-        rows = [{"id": event.id, "event": event.canonical().decode()} for event in events]
-        await _insertion(table).run_each(connection, rows)
+    await insert_many(connection, table, [{"id": event.id, "event": event.canonical().decode()} for event in events])
 
 
 @cache
@@ -112,6 +109,8 @@ class Delivery:
             response = await http.post(url, headers=headers, content=body)
             if response.status_code != httpx2.codes.OK:
                 raise Unavailable(f"the ledger answered {response.status_code}: {response.text[:200]}")
+            if b'"refused"' in response.content:  # the ledger has kept a record of it; to send it again changes nothing
+                _log.error("the ledger refused events whose ids it has with other content")
             reach("delivery.sent")
             async with transaction(self._engine) as connection:
                 # By name, not by range: a lower number may have been committed in between.
@@ -119,7 +118,7 @@ class Delivery:
                 await connection.execute(delete(self._table).where(self._table.c.seq.in_(delivered)))
 
     async def _next_rows(self) -> Sequence[Row[Any, Any]]:
-        query = select(self._table.c.seq, self._table.c.event).order_by(self._table.c.seq).limit(BATCH)
+        query = select(self._table.c.seq, self._table.c.event).order_by(self._table.c.seq).limit(MAX_BATCH)
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
         return rows[: fitting([str(row.event) for row in rows])]

@@ -1,7 +1,8 @@
 """Trust that is pulled: the signed list of our issuer, never older than what is known, and no longer than it is fresh.
 
-What the deployment was set up with, its anchors, always counts.  What a list adds counts from when it was issued up to
-the staleness cap: whoever has not heard for that long trusts the anchors alone (VCX-05, REV-02).
+What the deployment was set up with, its anchors, counts until a list says that it has ended; whoever signs lists after
+it counts in its place.  What else a list adds counts from when it was issued up to the staleness cap: whoever has not
+heard for that long trusts the anchors alone (VCX-05, REV-02, KEY-03).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadJOSE, DidAgentError, NotYetValid, PeerUnavailable
 from did_agent.proof.jwt import SKEW, unverified_jws
 from did_agent.tokens.profiles import TRUST_LIST
-from did_agent.tokens.trust_list import PATH, TrustEntry, TrustList, verify_trust_list
+from did_agent.tokens.trust_list import PATH, TrustEntry, TrustList, neighbour_of, verify_trust_list
 
 REFRESH: Final = timedelta(seconds=10)  # between two questions
 STALENESS: Final = timedelta(seconds=60)  # after which a list says nothing any more
@@ -64,16 +65,15 @@ class PulledTrust:
         """`url` is that of the issuer, or of whoever passes its list on; only the `anchors` sign lists."""
         self._url, self._anchors, self._file, self._resolver = url, anchors, file, resolver
         self._clock, self._refresh, self._staleness = clock, refresh, staleness
-        self._fixed = TrustedIssuers.of(*sorted(anchors))
         self._list: TrustList | None = None
         self._text: str | None = None
         self._etag: str | None = None
         self._documents: Mapping[str, DIDDocument] = {}
-        self._snapshot, self._snapshot_until = self._fixed, datetime.min.replace(tzinfo=clock().tzinfo)
+        self._snapshot, self._snapshot_until = self._fixed(), datetime.min.replace(tzinfo=clock().tzinfo)
         self._started, self._heard = clock(), False
         self._watchers: list[Lost] = []
         self._load()
-        self._told = self._fixed if self._list is None else self._made(self._list, self._list.issued)
+        self._told = self._fixed() if self._list is None else self._made(self._list, self._list.issued)
 
     def watch(self, lost: Lost) -> None:
         """Have `lost` awaited with the issuers that may grant less than before, until it has taken note of it."""
@@ -84,6 +84,11 @@ class PulledTrust:
         if now >= self._snapshot_until:
             self._renew(now)
         return self._snapshot
+
+    def own(self, now: datetime) -> frozenset[str]:
+        """Return the DIDs of the issuers of this deployment itself, whose word on what ended counts."""
+        trusted = self.current(now)
+        return frozenset(trusted.issuers) - trusted.foreign
 
     @property
     def version(self) -> int | None:
@@ -171,7 +176,7 @@ class PulledTrust:
     def _accept(self, text: str) -> None:
         known = self._list
         after = None if known is None else (known.version, known.issued)
-        found = verify_trust_list(text, anchors=self._anchors, after=after, now=self._clock())
+        found = verify_trust_list(text, anchors=self._anchors, after=after, now=self._clock(), known=known)
         if known is None or found.version != known.version:
             _log.info("trust list %s is in force", found.version)
         self._list, self._text = found, text
@@ -179,29 +184,46 @@ class PulledTrust:
     def _renew(self, now: datetime) -> None:
         found = self._list
         if found is None or now >= (end := self._end(found)):
-            self._snapshot, self._snapshot_until = self._fixed, now + self._refresh
+            self._snapshot, self._snapshot_until = self._fixed(), now + self._refresh
             return
         edges = (moment for one in found.entries for moment in (one.valid_from, one.valid_until))
         self._snapshot_until = min([end, *(moment for moment in edges if moment is not None and moment > now)])
         self._snapshot = self._made(found, now)
 
+    def _fixed(self) -> TrustedIssuers:
+        """Return what counts however old the list is: the anchors that have not ended, and who signs after them."""
+        found = self._list
+        if found is None:
+            return TrustedIssuers.of(*sorted(self._anchors))
+        return TrustedIssuers.of(*sorted({*self._anchors, found.issuer} - set(found.ended)))
+
     def _end(self, found: TrustList) -> datetime:
         return min(found.issued + self._staleness, found.expires)
 
     def _made(self, found: TrustList, now: datetime) -> TrustedIssuers:
-        issuers: dict[str, tuple[Remit, ...]] = dict(self._fixed.issuers)
+        issuers: dict[str, tuple[Remit, ...]] = dict(self._fixed().issuers)
         issuers |= {did: (Remit(),) for did in found.own}
         ours, documents = frozenset(issuers), {}
+        over = frozenset(found.ended)
         for entry in found.entries:
             if not entry.holds(now):
                 continue
             document = self._document(entry)
-            for did in _names(entry, document) - ours:  # no line takes away from, or speaks as, our own
+            for did in _names(entry, document) - ours - over:  # no line takes away from, or speaks as, our own
                 issuers[did] = (*issuers.get(did, ()), entry.remit())
             if document is not None:
                 documents[entry.issuer] = document
         return TrustedIssuers(
-            issuers=MappingProxyType(issuers), foreign=frozenset(issuers) - ours, documents=MappingProxyType(documents)
+            issuers=MappingProxyType(issuers),
+            foreign=frozenset(issuers) - ours,
+            documents=MappingProxyType(documents),
+            organisations=MappingProxyType(
+                {
+                    one.issuer: name
+                    for one in found.entries
+                    if one.holds(now) and (name := neighbour_of(one)) is not None
+                }
+            ),
         )
 
     def _document(self, entry: TrustEntry) -> DIDDocument | None:

@@ -18,7 +18,8 @@ from did_agent.keys.public import PublicKey
 from did_agent.proof.jwt import sign_jwt, verify_jwt
 from did_agent.tokens.profiles import AUDIT_BATCH
 
-MAX_BATCH: Final = 100  # events of one delivery
+MAX_BATCH: Final = 300  # events of one delivery
+MAX_DELIVERY: Final = MAX_BODY  # bytes
 LIFETIME: Final = timedelta(seconds=30)
 _WRAPPER: Final = b'{"events":[]}'
 
@@ -35,7 +36,7 @@ def fitting(events: Sequence[str]) -> int:
     size, count = len(_WRAPPER), 0
     for event in events[:MAX_BATCH]:
         size += len(event.encode()) + 1
-        if size > MAX_BODY:
+        if size > MAX_DELIVERY:
             break
         count += 1
     return count

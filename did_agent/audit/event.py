@@ -67,6 +67,7 @@ class AuditEvent:
         return encoded
 
 
+_TIME_LENGTH: Final = len("2026-01-01T00:00:00.000Z")
 _REQUIRED: Final = ("id", "source", "party", "action", "decision", "reason", "explanation")
 _OPTIONAL: Final = (
     "principal",
@@ -89,7 +90,22 @@ def parse_event(wire: object) -> AuditEvent:
 
     Raises: BadEvent.
     """
-    if not isinstance(wire, dict) or frozenset(wire) != _NAMES:
+    members = require_event(wire)
+    return AuditEvent(
+        **{name: cast("str", members[name]) for name in (*_REQUIRED, *_OPTIONAL)},  # type: ignore[arg-type]  # checked
+        time=parse_timestamp(members["time"]),
+        actors=tuple(cast("list[str]", members["actors"])),
+        credential_ids=tuple(cast("list[str]", members["credential_ids"])),
+        details=dict(cast("dict[str, str]", members["details"])),
+    )
+
+
+def require_event(wire: object) -> dict[str, object]:
+    """Return the members of a wire object that states an event.
+
+    Raises: BadEvent.
+    """
+    if not isinstance(wire, dict) or wire.keys() != _NAMES:
         raise BadEvent("members differ from the schema")
     for name in _REQUIRED:
         if not isinstance(wire[name], str) or not wire[name]:
@@ -100,27 +116,31 @@ def parse_event(wire: object) -> AuditEvent:
     if wire["decision"] not in ("allow", "deny"):
         raise BadEvent("decision must be allow or deny")
     try:
-        time = parse_timestamp(wire["time"])
+        parse_timestamp(wire["time"])
     except DidAgentError as error:
         raise BadEvent("time is not a timestamp") from error
-    return AuditEvent(
-        **{name: cast("str", wire[name]) for name in (*_REQUIRED, *_OPTIONAL)},  # type: ignore[arg-type]  # checked above
-        time=time,
-        actors=_strings(wire["actors"], "actors"),
-        credential_ids=_strings(wire["credential_ids"], "credential_ids"),
-        details=_details(wire["details"]),
-    )
+    _require_strings(wire["actors"], "actors")
+    _require_strings(wire["credential_ids"], "credential_ids")
+    _require_details(wire["details"])
+    return wire
 
 
-def _strings(value: object, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+def is_as_written(time: str) -> bool:
+    """Return whether a timestamp that was read has the one spelling the log knows: UTC with milliseconds."""
+    return len(time) == _TIME_LENGTH and time.endswith("Z")
+
+
+def _require_strings(value: object, name: str) -> None:
+    if not isinstance(value, list):
         raise BadEvent(f"{name} must be a list of strings")
-    return tuple(value)
+    for item in value:
+        if not isinstance(item, str):
+            raise BadEvent(f"{name} must be a list of strings")
 
 
-def _details(value: object) -> Mapping[str, str]:
+def _require_details(value: object) -> None:
     if not isinstance(value, dict) or len(value) > MAX_DETAILS:
         raise BadEvent("details must be a small object")
-    if not all(isinstance(item, str) for item in value.values()):
-        raise BadEvent("details must hold strings")
-    return dict(value)
+    for item in value.values():
+        if not isinstance(item, str):
+            raise BadEvent("details must hold strings")

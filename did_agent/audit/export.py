@@ -12,7 +12,7 @@ from typing import Final
 
 from did_agent.audit.checkpoint import verify_checkpoint
 from did_agent.audit.event import MAX_EVENT_BYTES, AuditEvent, parse_event
-from did_agent.audit.merkle import Frontier, leaf_hash
+from did_agent.audit.merkle import HASH_BYTES, Frontier, leaf_hash
 from did_agent.encoding import base64url
 from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_object
@@ -29,6 +29,7 @@ class VerifiedLog:
     size: int
     root: bytes
     checkpoints: int
+    withheld: int = 0  # rows of which only the hash is known
 
 
 def export_row(seq: int, event: AuditEvent) -> bytes:
@@ -38,25 +39,33 @@ def export_row(seq: int, event: AuditEvent) -> bytes:
     return b'{"seq":%d,"leaf":"%s","event":%s}\n' % (seq, leaf.encode(), canonical)
 
 
+def export_withheld(seq: int, leaf: bytes) -> bytes:
+    """Return the line of an event that the reader may not see: its place and its hash."""
+    return b'{"seq":%d,"leaf":"%s"}\n' % (seq, base64url.encode(leaf).encode())
+
+
 def export_checkpoint(note: str) -> bytes:
     """Return the line of one signed checkpoint."""
     return json.dumps({"checkpoint": note}, ensure_ascii=False).encode() + b"\n"
 
 
-def verify_export(lines: Iterable[bytes], *, origin: str, key: PublicKey) -> VerifiedLog:
+def verify_export(lines: Iterable[bytes], *, origin: str, key: PublicKey, some_withheld: bool = False) -> VerifiedLog:
     """Return what an exported log proves: edits, gaps, reorderings, insertions and truncation are found.
+
+    With `some_withheld` rows may stand by their hash alone, as in the view of one organisation; they are counted.
 
     Raises: BadLog naming the first row that does not fit.
     """
-    reader = _Reader(origin, key)
+    reader = _Reader(origin, key, some_withheld=some_withheld)
     for number, line in enumerate(lines, start=1):
         reader.read(number, line.rstrip(b"\n"))
     return reader.finish()
 
 
 class _Reader:
-    def __init__(self, origin: str, key: PublicKey) -> None:
-        self._origin, self._key = origin, key
+    def __init__(self, origin: str, key: PublicKey, *, some_withheld: bool) -> None:
+        self._origin, self._key, self._some_withheld = origin, key, some_withheld
+        self._withheld = 0
         self._frontier = Frontier()
         self._covered = 0
         self._checkpoints = 0
@@ -71,6 +80,8 @@ class _Reader:
             self._read_checkpoint(members["checkpoint"])
         elif members.keys() == {"seq", "leaf", "event"}:
             self._read_row(members, expected, number)
+        elif self._some_withheld and members.keys() == {"seq", "leaf"}:
+            self._read_withheld(members, expected, number)
         else:
             raise BadLog(f"row {expected} (line {number}): members are missing or unknown")
 
@@ -78,11 +89,12 @@ class _Reader:
         size = self._frontier.size
         if self._covered != size or not self._checkpoints:
             raise BadLog(f"row {self._covered + 1}: no signed checkpoint covers the rows from here on")
-        return VerifiedLog(size=size, root=self._frontier.root(), checkpoints=self._checkpoints)
+        return VerifiedLog(
+            size=size, root=self._frontier.root(), checkpoints=self._checkpoints, withheld=self._withheld
+        )
 
     def _read_row(self, members: dict[str, object], expected: int, number: int) -> None:
-        if members["seq"] != expected:
-            raise BadLog(f"row {expected} (line {number}): missing or out of order, found {members['seq']!r:.20}")
+        _require_next(members, expected, number)
         try:
             parse_event(members["event"])
             # What was received is hashed, not what was made of it: another spelling of a time is a change as well.
@@ -92,6 +104,17 @@ class _Reader:
         if members["leaf"] != base64url.encode(leaf):
             raise BadLog(f"row {expected} (line {number}): the event was changed")
         self._frontier.append(leaf)
+
+    def _read_withheld(self, members: dict[str, object], expected: int, number: int) -> None:
+        _require_next(members, expected, number)
+        try:
+            leaf = base64url.decode(str(members["leaf"]))
+        except Malformed as error:
+            raise BadLog(f"row {expected} (line {number}): its hash cannot be read") from error
+        if len(leaf) != HASH_BYTES:
+            raise BadLog(f"row {expected} (line {number}): its hash cannot be read")
+        self._frontier.append(leaf)
+        self._withheld += 1
 
     def _read_checkpoint(self, note: object) -> None:
         first, last = self._covered + 1, self._frontier.size
@@ -104,3 +127,8 @@ class _Reader:
         if checkpoint.size > last:
             raise BadLog(f"row {last + 1}: missing before a checkpoint over {checkpoint.size} rows")
         self._covered, self._checkpoints = last, self._checkpoints + 1
+
+
+def _require_next(members: dict[str, object], expected: int, number: int) -> None:
+    if members["seq"] != expected:
+        raise BadLog(f"row {expected} (line {number}): missing or out of order, found {members['seq']!r:.20}")

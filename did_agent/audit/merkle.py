@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256().digest()
+TILE_HEIGHT: Final = 8  # levels of a tile: the roots of subtrees of 2^8, 2^16, … leaves are kept for proofs
+
+Node = tuple[int, int]  # level above the leaves, number from the left
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -38,12 +41,23 @@ class Frontier:
 
     def append(self, leaf: bytes) -> None:
         """Add a leaf hash."""
-        node, size = leaf, self.size
-        while size & 1:
-            node = node_hash(self._roots.pop(), node)
-            size >>= 1
-        self._roots.append(node)
-        self.size += 1
+        self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> list[tuple[Node, bytes]]:
+        """Add leaf hashes and return the nodes to keep that they complete."""
+        roots, size, kept = self._roots, self.size, []
+        for leaf in leaves:
+            node, number, level = leaf, size, 0
+            while number & 1:
+                node = node_hash(roots.pop(), node)
+                number >>= 1
+                level += 1
+                if level % TILE_HEIGHT == 0:
+                    kept.append(((level, number), node))
+            roots.append(node)
+            size += 1
+        self.size = size
+        return kept
 
     def root(self) -> bytes:
         """Return the root over all leaves."""
@@ -78,12 +92,17 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
     """Say whether `proof` shows that `leaf` stands at `index` of the tree (RFC 9162, 2.1.3.2)."""
+    return root_by(leaf, index, size, proof) == root
+
+
+def root_by(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
+    """Return the root to which `proof` leads from a leaf; None when it does not fit the size."""
     if not 0 <= index < size:
-        return False
+        return None
     position, last, node = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
-            return False
+            return None
         if position & 1 or position == last:
             node = node_hash(sibling, node)
             while not position & 1 and position:
@@ -91,7 +110,7 @@ def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root
         else:
             node = node_hash(node, sibling)
         position, last = position >> 1, last >> 1
-    return last == 0 and node == root
+    return node if last == 0 else None
 
 
 def consistency_proof(leaves: Sequence[bytes], old_size: int) -> list[bytes]:

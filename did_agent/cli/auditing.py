@@ -70,19 +70,23 @@ async def export_bytes(at: Deployment) -> bytes:
 @click.argument("file", type=click.File("rb"))
 @click.option("--key", help="DID of the ledger's key; from trust.json if left out.")
 @click.option("--origin", help="Name of the log; from the ledger's URL if left out.")
+@click.option("--partial", is_flag=True, help="Rows of others may stand by their hash alone.")
 @json_option
 @click.pass_obj
-def verify(at: Deployment, file: IO[bytes], key: str | None, origin: str | None, as_json: bool) -> None:
+def verify(  # options of one command
+    at: Deployment, file: IO[bytes], key: str | None, origin: str | None, partial: bool, as_json: bool
+) -> None:
     """Check an exported log offline and name the first row that does not fit."""
-    found = verify_log(at, file, key=key, origin=origin)
+    found = verify_log(at, file, key=key, origin=origin, partial=partial)
     members = {"rows": found.size, "checkpoints": found.checkpoints, "root": base64url.encode(found.root)}
-    text = (
-        f"ok: {found.size} rows, {found.checkpoints} signed checkpoints, nothing changed or out of order up to the last"
-    )
-    emit(members, as_json=as_json, text=text)
+    rows = f"{found.size} rows" + (f" ({found.withheld} of others by their hash alone)" if found.withheld else "")
+    text = f"ok: {rows}, {found.checkpoints} signed checkpoints, nothing changed or out of order up to the last"
+    emit({**members, "withheld": found.withheld}, as_json=as_json, text=text)
 
 
-def verify_log(at: Deployment, file: IO[bytes], *, key: str | None = None, origin: str | None = None) -> VerifiedLog:
+def verify_log(
+    at: Deployment, file: IO[bytes], *, key: str | None = None, origin: str | None = None, partial: bool = False
+) -> VerifiedLog:
     """Return what an exported log proves.
 
     Raises: BadLog naming the row, Misconfigured when the ledger's key is not known.
@@ -92,4 +96,4 @@ def verify_log(at: Deployment, file: IO[bytes], *, key: str | None = None, origi
         raise Misconfigured("the ledger's key is not known here: say --key or --data")
     name = origin or at.urls.ledger_url.split("://", 1)[1]
     lines = itertools.takewhile(bool, iter(file.readline, b""))
-    return verify_export(lines, origin=name, key=parse_did_key(did))
+    return verify_export(lines, origin=name, key=parse_did_key(did), some_withheld=partial)

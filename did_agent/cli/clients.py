@@ -50,6 +50,7 @@ def client() -> None:
 @click.option("--agent", help="The agent behind it, by name, id or DID.")
 @click.option("--resource", "resources", multiple=True, help="It may ask for these alone; repeatable.")
 @click.option("--require-pushed", is_flag=True, help="Its requests must come by /par.")
+@click.option("--operates", is_flag=True, help="People with a role operate the deployment through it.")
 @json_option
 @click.pass_obj
 def add(at: Deployment, /, client_id: str, *, method: str, as_json: bool, **options: Any) -> None:
@@ -114,6 +115,7 @@ async def _add(at: Deployment, client_id: str, method: str, options: dict[str, A
         raise click.UsageError("a public client is answered by redirect alone: say --redirect-uri")
     body = {"name": options["name"], "auth_method": method, "redirect_uris": list(options["redirect_uris"])}
     body |= {"resources": list(options["resources"]), "require_pushed": options["require_pushed"]}
+    body |= {"operates": options["operates"]}
     body |= _proof(**{option: options[option] for option in _PROOFS})
     if options["agent"] is not None:
         body["agent"] = (await find_agent(at, options["agent"]))["did"]

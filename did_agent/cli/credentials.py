@@ -14,8 +14,11 @@ from did_agent.cli.granting import grants
 from did_agent.cli.inspection import verify_file
 from did_agent.cli.limits import limit_options, read_limits
 from did_agent.cli.output import emit, json_option, table
+from did_agent.cli.registry import take
+from did_agent.client.grants import GrantsClient
 from did_agent.errors import NotFound
 
+_ALL: Final = 100_000  # credentials of one agent, more than it can hold
 COLUMNS: Final = ("id", "agent", "state", "valid_until", "tools")
 
 
@@ -76,20 +79,20 @@ async def _issue(at: Deployment, name: str, capability: dict[str, Any], options:
 @cred.command("list")
 @click.option("--agent", help="Only this agent's, by name, id or DID.")
 @click.option("--state", type=click.Choice(["active", "suspended", "revoked", "expired"]))
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1_000), help="Credentials to show.")
 @json_option
 @click.pass_obj
-def list_credentials(at: Deployment, agent: str | None, state: str | None, as_json: bool) -> None:
+def list_credentials(at: Deployment, agent: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List credentials, newest first."""
-    found = asyncio.run(_list(at, agent, state))
+    found = asyncio.run(_list(at, agent, state, limit))
     shown = [{**row, "tools": _tools(row["credential"])} for row in found]
     emit({"credentials": found}, as_json=as_json, text=table(shown, COLUMNS))
 
 
-async def _list(at: Deployment, name: str | None, state: str | None) -> list[dict[str, Any]]:
-    filters = {} if state is None else {"state": state}
-    if name is not None:
-        filters["agent"] = (await find_agent(at, name))["agent_id"]
-    return await at.issuer.credentials(**filters)
+async def _list(at: Deployment, name: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
+    agent = None if name is None else (await find_agent(at, name))["agent_id"]
+    client = GrantsClient(at.urls.issuer_url, auth=at.operator_auth(at.urls.issuer_url))
+    return await take(client.credentials(agent=agent, state=state), limit)
 
 
 @cred.command()
@@ -111,7 +114,7 @@ def revoke(at: Deployment, identifier: str | None, agent: str | None, reason: st
 
 
 async def _revoke(at: Deployment, identifier: str | None, name: str | None, reason: str) -> list[dict[str, Any]]:
-    ids = [identifier] if identifier is not None else [row["id"] for row in await _list(at, name, "active")]
+    ids = [identifier] if identifier is not None else [row["id"] for row in await _list(at, name, "active", _ALL)]
     if not ids:
         raise NotFound(f"{name} has no active credential")
     return [await at.issuer.revoke_credential(one, reason=reason) for one in ids]

@@ -15,7 +15,7 @@ import click
 import httpx2
 
 from did_agent.adapters.http import peer_client
-from did_agent.adapters.keystore import load_key
+from did_agent.adapters.keystore import is_plain, load_key
 from did_agent.cli.deployment import OPERATOR, PARTIES, Deployment
 from did_agent.cli.output import OK, REFUSED, emit, grid, json_option
 from did_agent.clock import system_clock
@@ -69,7 +69,8 @@ def _folder(at: Deployment) -> Iterator[Finding]:
         path = keys / f"{name}.jwk"
         try:
             load_key(path)
-            yield Finding(what=f"key {name}", ok=True, says="readable by its owner alone")
+            says = "readable by its owner alone" if is_plain(path) else "sealed, and readable by its owner alone"
+            yield Finding(what=f"key {name}", ok=True, says=says)
         except DidAgentError as error:
             yield Finding(what=f"key {name}", ok=False, says=error.detail)
 

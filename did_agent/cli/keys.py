@@ -11,6 +11,7 @@ import click
 
 from did_agent.adapters.keystore import load_any_key, write_private
 from did_agent.cli.output import emit, grid, json_option
+from did_agent.cli.sealing import seal, unseal
 from did_agent.did.jwk import did_jwk
 from did_agent.did.key import did_key, verification_method
 from did_agent.errors import Misconfigured
@@ -23,7 +24,11 @@ KINDS: Final[tuple[KeyKind, ...]] = ("Ed25519", "P-256", "P-384")
 
 @click.group()
 def key() -> None:
-    """Make keys, and show their public halves."""
+    """Make keys, show their public halves, seal private ones on the disk."""
+
+
+key.add_command(seal)
+key.add_command(unseal)
 
 
 @key.command()

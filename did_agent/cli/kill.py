@@ -74,7 +74,7 @@ def unkill(at: Deployment, identifier: str, reason: str, as_json: bool) -> None:
     IDENTIFIER is the switch's id, or its scope and target as in sponsor:Finance or organisation.
     """
     off = asyncio.run(_lift(at, identifier, reason))
-    emit(off, as_json=as_json, text=f"{off['resumed']} agents act again; {_heard(off)}")
+    emit(off, as_json=as_json, text=waits(off) or f"{off['resumed']} agents act again; {_heard(off)}")
 
 
 async def _lift(at: Deployment, identifier: str, reason: str) -> dict[str, Any]:

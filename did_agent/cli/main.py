@@ -27,13 +27,15 @@ from did_agent.cli.federation import federation
 from did_agent.cli.granting import capability, request, role
 from did_agent.cli.importing import import_agents
 from did_agent.cli.inspection import verify_file
+from did_agent.cli.issuer_keys import issuer_key
 from did_agent.cli.keys import did, key
 from did_agent.cli.kill import kill, unkill
 from did_agent.cli.login import login
 from did_agent.cli.offers import offer
 from did_agent.cli.operators import operator
-from did_agent.cli.organisations import org, proposal
+from did_agent.cli.organisations import proposal
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
+from did_agent.cli.people import org
 from did_agent.cli.policy import policy
 from did_agent.cli.registry import group as agent_group
 from did_agent.cli.registry import template
@@ -190,6 +192,7 @@ for group in (
     client,
     delegation,
     federation,
+    issuer_key,
     login,
     offer,
     operator,

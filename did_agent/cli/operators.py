@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import click
 
@@ -44,9 +45,11 @@ def add(at: Deployment, did: str, organisation: str, role: str, name: str, as_js
 @json_option
 @click.pass_obj
 def list_operators(at: Deployment, as_json: bool) -> None:
-    """List the operators of organisations."""
-    found = asyncio.run(_client(at).operators())
-    emit({"operators": found}, as_json=as_json, text=table(found, ("organisation", "role", "name", "did")))
+    """List who operates organisations: holders of keys, and people who sign in."""
+    found, people = asyncio.run(_everybody(_client(at)))
+    rows = [*found, *({**one, "role": " ".join(one["operates"]), "did": one["username"]} for one in people)]
+    shown = table(rows, ("organisation", "role", "name", "did"))
+    emit({"operators": found, "people": people}, as_json=as_json, text=shown)
 
 
 @operator.command()
@@ -57,6 +60,10 @@ def remove(at: Deployment, did: str, as_json: bool) -> None:
     """Take an operator's role away; the tokens it holds end."""
     asyncio.run(_client(at).remove(did))
     emit({"did": did, "removed": True}, as_json=as_json, text="removed; its tokens have ended")
+
+
+async def _everybody(client: OperatorsClient) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return await client.operators(), [one for one in await client.people() if one["operates"]]
 
 
 def _client(at: Deployment) -> OperatorsClient:

@@ -11,7 +11,7 @@ from did_agent.cli.deployment import Deployment
 from did_agent.cli.output import emit, json_option, table
 from did_agent.client.organisations import OrganisationsClient
 
-CONTROLS: Final = ("trust", "switch", "control")
+CONTROLS: Final = ("trust", "switch", "keys", "control")
 _COLUMNS: Final = ("name", "title", "state", "did", "granted", "controlled")
 _PROPOSED: Final = ("id", "verdict", "action", "by", "proposed", "expires", "decided_by")
 _resources: Final = click.option(
@@ -80,7 +80,7 @@ def suspend(at: Deployment, name: str, reason: str, as_json: bool) -> None:
 def resume(at: Deployment, name: str, reason: str, as_json: bool) -> None:
     """Let an organisation go on."""
     done = asyncio.run(_client(at).resume(name, reason=reason))
-    emit(done, as_json=as_json, text=f"{name} is {done['state']}")
+    emit(done, as_json=as_json, text=waits(done) or f"{name} is {done['state']}")
 
 
 @org.command()
@@ -89,7 +89,7 @@ def resume(at: Deployment, name: str, reason: str, as_json: bool) -> None:
     "controls",
     type=click.Choice(CONTROLS),
     multiple=True,
-    help="What takes two people: trust list, stopping the organisation, this setting; repeatable. None: nothing.",
+    help="What takes two people: trust list, stopping it, its keys, this setting; repeatable. None: nothing.",
 )
 @json_option
 @click.pass_obj
@@ -110,8 +110,12 @@ def proposal() -> None:
 @click.pass_obj
 def list_proposals(at: Deployment, every: bool, as_json: bool) -> None:
     """List what waits for a second admin."""
-    found = [one for one in asyncio.run(_client(at).proposals()) if every or one["verdict"] == "open"]
+    found = asyncio.run(_proposals(at, every=every))
     emit({"proposals": found}, as_json=as_json, text=table(found, _PROPOSED))
+
+
+async def _proposals(at: Deployment, *, every: bool) -> list[dict[str, Any]]:
+    return [one async for one in _client(at).proposals() if every or one["verdict"] == "open"]
 
 
 @proposal.command()

@@ -8,6 +8,7 @@ from did_agent.client.delegations import DelegationsClient
 from did_agent.client.enrolment import EnrolmentClient
 from did_agent.client.grants import GrantsClient
 from did_agent.client.issuer import IssuerClient
+from did_agent.client.issuer_keys import IssuerKeysClient
 from did_agent.client.offers import OffersClient
 from did_agent.client.registry import RegistryClient
 from did_agent.client.trust import TrustClient
@@ -24,5 +25,6 @@ class Administration:
         self.offers = OffersClient(url, auth=auth)
         self.delegations = DelegationsClient(url, auth=auth)
         self.trust = TrustClient(url, auth=auth)
+        self.keys = IssuerKeysClient(url, auth=auth)
         self.grants = GrantsClient(url, auth=auth)
         self.webhooks = WebhooksClient(url, auth=auth)

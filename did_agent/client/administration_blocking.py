@@ -10,6 +10,7 @@ from did_agent.client.delegations import DelegationsClient
 from did_agent.client.enrolment import EnrolmentClient
 from did_agent.client.grants_blocking import BlockingGrantsClient, BlockingWebhooksClient
 from did_agent.client.issuer import IssuerClient
+from did_agent.client.issuer_keys import IssuerKeysClient
 from did_agent.client.offers import OffersClient
 from did_agent.client.registry import RegistryClient
 from did_agent.client.trust import TrustClient
@@ -117,6 +118,19 @@ class BlockingTrustClient:
     published = blocking(TrustClient.published)
 
 
+class BlockingIssuerKeysClient:
+    """`IssuerKeysClient`, waiting."""
+
+    def __init__(self, client: IssuerKeysClient) -> None:
+        self.client = client
+
+    all = blocking(IssuerKeysClient.all)
+    rotate = blocking(IssuerKeysClient.rotate)
+    impact = blocking(IssuerKeysClient.impact)
+    retire = blocking(IssuerKeysClient.retire)
+    revoke = blocking(IssuerKeysClient.revoke)
+
+
 class BlockingAdministration:
     """One issuer, as one of its operators."""
 
@@ -128,5 +142,6 @@ class BlockingAdministration:
         self.offers = BlockingOffersClient(self.client.offers)
         self.delegations = BlockingDelegationsClient(self.client.delegations)
         self.trust = BlockingTrustClient(self.client.trust)
+        self.keys = BlockingIssuerKeysClient(self.client.keys)
         self.grants = BlockingGrantsClient(self.client.grants)
         self.webhooks = BlockingWebhooksClient(self.client.webhooks)

@@ -124,8 +124,11 @@ class BridgeClient:
         """
         return await self._send("POST", "/introspect", data={"token": token, **self._assertion(key)})
 
-    async def put_resource(self, resource: str, *, name: str, tools: Mapping[str, str], **how: str) -> dict[str, Any]:
-        """Register a protected resource and its tools in plain words; `how` are `binding`, `admits`, `signing_alg`."""
+    async def put_resource(self, resource: str, *, name: str, tools: Mapping[str, str], **how: Any) -> dict[str, Any]:
+        """Register a protected resource and its tools in plain words.
+
+        `how` are `binding`, `admits`, `signing_alg`, `organisation` and `shared_with`.
+        """
         body = {"resource": resource, "name": name, "tools": dict(tools), **how}
         return await self._send("PUT", "/resources", json=body)
 
@@ -141,9 +144,13 @@ class BridgeClient:
         name: str,
         rights: Mapping[str, Sequence[str]],
         groups: Sequence[str] = (),
+        **place: Any,
     ) -> dict[str, Any]:
-        """Create or replace a local user with what they may do at each resource, and the groups they are in."""
-        body: dict[str, Any] = {"password": password, "name": name, "groups": list(groups)}
+        """Create or replace a local user with what they may do at each resource, and the groups they are in.
+
+        `place` are `organisation`, and `operates`: as what they administer agents of it.
+        """
+        body: dict[str, Any] = {"password": password, "name": name, "groups": list(groups), **place}
         body["rights"] = {key: list(tools) for key, tools in rights.items()}
         return await self._send("PUT", f"/users/{segment(username)}", json=body)
 

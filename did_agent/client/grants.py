@@ -124,6 +124,10 @@ class GrantsClient:
         """Approve a request or `less` of it, deny it, or take one's own back."""
         return await self._send("POST", f"/requests/{segment(identifier)}/{decision}", json={"reason": reason, **less})
 
+    def credentials(self, *, agent: str | None = None, state: str | None = None) -> AsyncIterator[Document]:
+        """Yield credentials, newest first: of one agent, by id or DID, and in one state."""
+        return self._pages("/credentials", "credentials", agent=agent, state=state)
+
     def _pages(self, path: str, name: str, **filters: str | None) -> AsyncIterator[Document]:
         async def fetch(query: dict[str, str]) -> Document:
             return await self._send("GET", path, params=query)

@@ -36,6 +36,7 @@ class BlockingGrantsClient:
     requests = iterating(GrantsClient.requests)
     show_request = blocking(GrantsClient.show_request)
     decide = blocking(GrantsClient.decide)
+    credentials = iterating(GrantsClient.credentials)
 
 
 class BlockingWebhooksClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx2
@@ -27,6 +28,27 @@ class OperatorsClient:
     async def remove(self, did: str) -> None:
         """Remove an operator; tokens it holds end."""
         await self._send("DELETE", f"/operators/{segment(did)}")
+
+    async def people(self) -> list[dict[str, Any]]:
+        """Return every person with an account, with their organisation and roles."""
+        return objects_in(await self._send("GET", "/users"), "users")
+
+    async def place(self, username: str, *, organisation: str, operates: Sequence[str] = ()) -> dict[str, Any]:
+        """Say whose a person is, and as what they operate it; what they held ends."""
+        body = {"username": username, "organisation": organisation, "operates": list(operates)}
+        return await self._send("PUT", "/user-organisations", json=body)
+
+    async def lendings(self) -> list[dict[str, Any]]:
+        """Return whose agents may act for whom."""
+        return objects_in(await self._send("GET", "/lendings"), "lendings")
+
+    async def lend(self, giver: str, taker: str) -> dict[str, Any]:
+        """Let agents of one organisation act for people and agents of another."""
+        return await self._send("PUT", f"/lendings/{segment(giver)}/{segment(taker)}")
+
+    async def take_back(self, giver: str, taker: str) -> None:
+        """End a lending, and the tokens that were made by it."""
+        await self._send("DELETE", f"/lendings/{segment(giver)}/{segment(taker)}")
 
     async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         return await send("bridge", self.url, method, path, auth=self._auth, **content)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
+from did_agent.client.paging import pages
 from did_agent.client.wire import objects_in, segment, send
 
 
@@ -39,9 +40,13 @@ class OrganisationsClient:
         """Say what takes two people in one's organisation; answers with a `proposal` where that takes two itself."""
         return await self._send("PUT", "/dual-control", json={"dual_control": sorted(set(controls))})
 
-    async def proposals(self, *, limit: int = 100) -> list[dict[str, Any]]:
-        """Return what waits for a second admin, or did, the newest first."""
-        return objects_in(await self._send("GET", f"/proposals?limit={limit}"), "proposals")
+    def proposals(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield what waits for a second admin, or did, the newest first."""
+
+        async def fetch(query: dict[str, str]) -> dict[str, Any]:
+            return await self._send("GET", "/proposals", params=query)
+
+        return pages(fetch, "proposals", {})
 
     async def approve(self, identifier: str) -> dict[str, Any]:
         """Approve what another admin proposed; the answer is that of what is done now."""
@@ -50,6 +55,19 @@ class OrganisationsClient:
     async def reject(self, identifier: str) -> dict[str, Any]:
         """Reject a proposal, one's own too."""
         return await self._send("POST", f"/proposals/{segment(identifier)}/reject")
+
+    async def principals(self, *, after: str | None = None, limit: int = 100) -> dict[str, Any]:
+        """Return a page of who can own agents of one's organisation, and the cursor of the next."""
+        following = "" if after is None else f"&after={segment(after)}"
+        return await self._send("GET", f"/principals?limit={limit}{following}")
+
+    async def name_principal(self, principal: str, sponsors: Sequence[str] = ()) -> dict[str, Any]:
+        """Say that somebody can own agents, and whom they may name as sponsor beside themselves."""
+        return await self._send("PUT", f"/principals/{segment(principal)}", json={"sponsors": [*sponsors]})
+
+    async def forget_principal(self, principal: str) -> None:
+        """Say that somebody can own nothing new."""
+        await self._send("DELETE", f"/principals/{segment(principal)}")
 
     async def list(self) -> list[dict[str, Any]]:
         """Return the organisations one may know of: all for the deployment's own operators, else the one's own."""

@@ -45,5 +45,7 @@ def _above(held: Capability, parent: CapabilityCredential) -> int:
 
 def _name(link: CapabilityCredential) -> str:
     # The issuer is part of it: whoever hands on may choose any id, that of somebody else's credential too, and would
-    # spend from the account of that one.  The text of the credential is not: some proofs can be written in two ways.
-    return base64url.encode(sha256(_SEPARATOR.join((link.issuer.encode(), link.id.encode()))))
+    # spend from the account of that one; what an issuer says a credential continues is one of its own for the same
+    # reason.  The text of the credential is not: some proofs can be written in two ways.
+    begun = link.account or link.id
+    return base64url.encode(sha256(_SEPARATOR.join((link.issuer.encode(), begun.encode()))))

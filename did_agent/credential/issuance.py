@@ -43,12 +43,14 @@ def build_capability_credential(
     capabilities: Sequence[Capability],
     max_depth: int,
     on_behalf_of: str | None = None,
+    account: str | None = None,
     depth: int = 0,
     parent: CapabilityCredential | None = None,
     statuses: Sequence[StatusEntry] = (),
 ) -> dict[str, object]:
     """Return an unsigned AgentCapabilityCredential that follows the closed schema.
 
+    `account` is the id of the first credential of the grant that this one continues: what is spent counts there.
     Raises: BadCredential, BadConstraint, TooLarge.
     """
     delegation: dict[str, object] = {"type": "DelegationPolicy", "depth": depth, "maxDepth": max_depth}
@@ -57,6 +59,8 @@ def build_capability_credential(
     agent: dict[str, object] = {"id": subject, "type": "AIAgent"}
     if on_behalf_of is not None:
         agent["onBehalfOf"] = on_behalf_of
+    if account is not None:
+        agent["account"] = account
     agent["capability"] = [capability.to_json() for capability in capabilities]
     agent["delegation"] = delegation
     document = _envelope(id, CAPABILITY_TYPE, issuer, (valid_from, valid_until), agent, statuses)

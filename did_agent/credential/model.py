@@ -39,6 +39,7 @@ class CapabilityCredential:
     subject: str
     period: Period
     on_behalf_of: str | None
+    account: str | None  # id of the credential it continues, under which what is spent of both is counted
     capabilities: tuple[Capability, ...]
     depth: int
     max_depth: int
@@ -94,7 +95,7 @@ def parse_capability_credential(
         document["credentialSubject"],
         "credentialSubject",
         required=frozenset({"id", "type", "capability", "delegation"}),
-        optional=frozenset({"onBehalfOf"}),
+        optional=frozenset({"onBehalfOf", "account"}),
     )
     closed.constant(subject["type"], "subject type", "AIAgent")
     listed = closed.array(subject["capability"], "capability", least=1, most=MAX_CAPABILITIES)
@@ -105,6 +106,7 @@ def parse_capability_credential(
         subject=closed.uri(subject["id"], "subject id"),
         period=parse_period(document),
         on_behalf_of=closed.uri(subject["onBehalfOf"], "onBehalfOf") if "onBehalfOf" in subject else None,
+        account=closed.uri(subject["account"], "account") if "account" in subject else None,
         capabilities=tuple(parse_capability(entry) for entry in listed),
         depth=depth,
         max_depth=max_depth,
@@ -114,6 +116,9 @@ def parse_capability_credential(
         document=document,
         canonical=canonical,
     )
+    # What is handed on is counted for itself and for its parent: it continues nothing.
+    if credential.account is not None and depth > 0:
+        raise BadCredential("a delegated credential names an account")
     # "On behalf of" names somebody else; an agent acting for itself leaves it out (DEL-11).
     if credential.on_behalf_of == credential.subject:
         raise BadCredential("an agent acts on behalf of itself")

@@ -62,10 +62,11 @@ def _capability_schema() -> Schema:
             "id": _ref("uri"),
             "type": {"const": "AIAgent"},
             "onBehalfOf": _ref("uri"),
+            "account": _ref("uri"),
             "capability": _array(_ref("capability"), least=1, most=MAX_CAPABILITIES),
             "delegation": _ref("delegation"),
         },
-        optional=("onBehalfOf",),
+        optional=("onBehalfOf", "account"),
     )
     parts = {
         "capability": _capability(),

@@ -44,6 +44,9 @@ class TrustedIssuers:
 
     issuers: Mapping[str, tuple[Remit, ...]] = field(hash=False)
     foreign: frozenset[str] = frozenset()  # those of other deployments, which know of no agent or person here
+    organisations: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )  # that share our deployment, by the DID they issue under
     documents: Documents = field(
         default_factory=lambda: NO_DOCUMENTS, hash=False, repr=False
     )  # of those named by a did:web
@@ -112,6 +115,10 @@ class TrustedIssuers:
     def is_foreign(self, issuer: str) -> bool:
         """Tell whether an issuer is another deployment's."""
         return issuer in self.foreign
+
+    def organisation_of(self, issuer: str) -> str | None:
+        """Return which organisation of our deployment issues under a DID; None for its own, and for others."""
+        return self.organisations.get(issuer)
 
     def _remits(self, issuer: str) -> tuple[Remit, ...]:
         remits = self.issuers.get(issuer)

@@ -74,6 +74,20 @@ def parse_object(
     return value
 
 
+def unverified_json(raw: bytes, *, max_bytes: int) -> object:
+    """Return what a text seems to say, for callers that go on only if the canonical form of it is the text itself.
+
+    Such a text repeats no member and hides nothing in escapes; where it is hashed, its canonical form is made anyway.
+    Raises: NotJSON, TooLarge.
+    """
+    if len(raw) > max_bytes:
+        raise TooLarge(f"JSON text longer than {max_bytes} bytes")
+    try:
+        return orjson.loads(raw)
+    except ValueError as error:
+        raise NotJSON("not a JSON text") from error
+
+
 def text_of(value: object) -> bytes | None:
     """Return a text by which a value is known again, members in the order they have; None for what is no JSON."""
     try:

@@ -9,13 +9,15 @@ from did_agent.credential.chain import VerifiedChain
 from did_agent.errors import BadPresentation
 from did_agent.policy.caller import DID_NAMESPACE, Principal, PrincipalKind, VerifiedCaller
 from did_agent.presentation.model import VerifiedPresentation
-from did_agent.tokens.access_token import AccessToken, SubjectProfile
+from did_agent.tokens.access_token import HOME, AccessToken, SubjectProfile
 
 _KINDS: Final[dict[SubjectProfile, PrincipalKind]] = {"user": "user", "ai_agent": "agent", "service": "service"}
 
 
-def caller_from_presentation(presentation: VerifiedPresentation, *, resource: str) -> VerifiedCaller:
-    """Return who presents, with the capabilities that count at `resource`.
+def caller_from_presentation(
+    presentation: VerifiedPresentation, *, resource: str, organisation: str = HOME
+) -> VerifiedCaller:
+    """Return who presents, with the capabilities that count at `resource`; `organisation` issued the root.
 
     Raises: BadPresentation when nothing was presented but possession of a key.
     """
@@ -32,6 +34,7 @@ def caller_from_presentation(presentation: VerifiedPresentation, *, resource: st
         entitlements=None,
         credential_ids=chain.credential_ids,
         evidence=chain.digest,
+        organisation=organisation,
     )
 
 
@@ -50,6 +53,7 @@ def caller_from_token(token: AccessToken) -> VerifiedCaller:
         evidence=token.evidence,
         groups=token.groups,
         task=token.task,
+        organisation=token.organisation,
     )
 
 

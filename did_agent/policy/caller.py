@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from did_agent.credential.capability import Capability
+from did_agent.tokens.access_token import HOME
 
 PrincipalKind = Literal["user", "agent", "service"]
 
@@ -35,6 +36,7 @@ class VerifiedCaller:
     evidence: str | None  # "sha-256:<base64url>" of the signed chain
     groups: frozenset[str] = frozenset()  # of the user, as far as policy speaks of them
     task: str | None = None  # what the authority was given for; it ends with the task
+    organisation: str = HOME  # whom the principal belongs to
     # What deciding worked out for this caller before, by resource and tool; no part of who it is.
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -17,13 +17,15 @@ from did_agent.clock import numeric_date
 from did_agent.did.key import did_key, parse_did_key, verification_method
 from did_agent.did.resolve import method_key
 from did_agent.encoding.digest import digest_uri
+from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import BadJOSE, WrongKey
 from did_agent.keys.ed25519 import SigningKey
-from did_agent.proof.jwt import sign_jwt, verify_jwt
+from did_agent.proof.jwt import sign_jwt, unverified_jws, verify_jwt
 from did_agent.tokens.profiles import CONTINUITY
 
 TYPE: Final = "agent-continuity+jwt"
 LIFETIME: Final = 300  # seconds
+_FAR: Final = 253_402_300_800  # the year 10000, in seconds: no later moment can be written
 _CLAIMS: Final = frozenset({"iss", "sub", "aud", "successor", "iat", "exp", "jti"})
 
 
@@ -79,6 +81,23 @@ def verify_continuity(text: str, *, expected_before: str, expected_audience: str
         after=after,
         id=verified.text("jti"),
         digest=statement_digest(text),
+    )
+
+
+def recall_continuity(text: str, *, expected_before: str, expected_audience: str) -> Continuity:
+    """Return what a key said in a statement that was taken in its time and is kept since.
+
+    Raises: as `verify_continuity`.
+    """
+    _, claims = unverified_jws(text)
+    said = claims.get("iat")
+    if not isinstance(said, int) or isinstance(said, bool) or not 0 <= said < _FAR:
+        raise BadJOSE("a continuity statement says when it was made")
+    return verify_continuity(
+        text,
+        expected_before=expected_before,
+        expected_audience=expected_audience,
+        now=from_numeric_date(said),
     )
 
 

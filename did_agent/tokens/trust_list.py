@@ -1,7 +1,8 @@
 """Trust lists: whom an organisation believes and for what, signed by its issuer, versioned, and short-lived (VCX-05).
 
-A list is believed because one of the DIDs signed it that its reader was set up with.  Nothing in a list can make
-another DID such an anchor: whoever is named here may grant what its line says, and signs no lists.
+A list is believed because one of the DIDs signed it that its reader was set up with, or one that came after it by its
+own word (`did_agent.tokens.key_handover`).  Nothing else in a list can make another DID such an anchor: whoever is
+named here may grant what its line says, and signs no lists.  A DID that a list says has ended is none, for ever.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from did_agent.errors import (
 from did_agent.keys.public import SigningKey
 from did_agent.proof.jose import verify_signature
 from did_agent.proof.jwt import SKEW, VerifiedJWT, sign_jwt, unverified_jws
+from did_agent.tokens.access_token import HOME, ORGANISATION
+from did_agent.tokens.key_handover import MAX_HANDOVERS, successors
 from did_agent.tokens.profiles import TRUST_LIST
 
 TYPE: Final = "trust-list+jwt"
@@ -46,9 +49,11 @@ LIFE: Final = timedelta(seconds=TRUST_LIST.max_lifetime or 300)
 TTL: Final = timedelta(seconds=10)  # after which readers ask again
 
 _CLAIMS: Final = TRUST_LIST.required | {"iat"}
+_HANDED_OVER: Final = frozenset({"ended", "handovers"})  # only where the issuer had another key before
 _ENTRY: Final = frozenset({"id", "issuer", "types", "resources"})
 _OPTIONAL: Final = frozenset({"url", "tools", "valid_from", "valid_until", "keys"})
 _SKEW: Final = timedelta(seconds=SKEW)
+_NEIGHBOUR: Final = "organisation-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,8 @@ class TrustList:
     ttl: timedelta = TTL
     own: tuple[str, ...] = ()  # DIDs of the organisations of this deployment, which may grant anything
     entries: tuple[TrustEntry, ...] = ()
+    ended: tuple[str, ...] = ()  # DIDs of this deployment's organisations that count no more, anchors included
+    handovers: tuple[str, ...] = ()  # statements of the keys before, from an anchor to the key that signs
 
 
 def require_entry(entry: TrustEntry) -> TrustEntry:
@@ -114,11 +121,22 @@ def require_entry(entry: TrustEntry) -> TrustEntry:
     return entry
 
 
+def neighbour_id(organisation: str) -> str:
+    """Return the id of the line for another organisation of one's own deployment; no line of an operator has one."""
+    return f"{_NEIGHBOUR}{organisation}"
+
+
+def neighbour_of(entry: TrustEntry) -> str | None:
+    """Return which organisation of the own deployment a line is for; None for lines about others."""
+    name = entry.id.removeprefix(_NEIGHBOUR)
+    return name if entry.id != name and ORGANISATION.fullmatch(name) and name != HOME else None
+
+
 def sign_trust_list(found: TrustList, *, key: SigningKey) -> str:
     """Return the list as its issuer's key signs it."""
     if did_key(key.public) != found.issuer:
         raise WrongIssuer("a list is signed by its issuer")
-    claims = {
+    claims: dict[str, object] = {
         "iss": found.issuer,
         "iat": numeric_date(found.issued),
         "exp": numeric_date(found.expires),
@@ -127,30 +145,43 @@ def sign_trust_list(found: TrustList, *, key: SigningKey) -> str:
         "own": list(found.own),
         "entries": [entry_to_json(entry) for entry in found.entries],
     }
+    told = {"ended": list(found.ended), "handovers": list(found.handovers)}
+    claims |= {name: said for name, said in told.items() if said}
     return sign_jwt(claims, typ=TYPE, key=key, kid=verification_method(found.issuer))
 
 
 def verify_trust_list(
-    text: str, *, anchors: frozenset[str], after: tuple[int, datetime] | None, now: datetime
+    text: str,
+    *,
+    anchors: frozenset[str],
+    after: tuple[int, datetime] | None,
+    now: datetime,
+    known: TrustList | None = None,
 ) -> TrustList:
-    """Return the list that one of the `anchors` signed and that is not before what is known: version and time.
+    """Return the list that an anchor signed, or who came after it, and that is not before what is known.
 
+    `after` is the version and time of the list `known`, whose ended keys sign nothing any more and never come back.
     Raises: BadJOSE, TooLarge, BadDID, WrongAlgorithm, WrongType, WrongIssuer, WrongKey, UntrustedIssuer, BadSignature,
     Expired, NotYetValid, Replayed.
     """
     jws, claims = unverified_jws(text, max_bytes=TRUST_LIST.max_bytes)
     if jws.type not in TRUST_LIST.types:
         raise WrongType(f"typ is not that of {TRUST_LIST.name}")
-    if claims.keys() != _CLAIMS:
+    if not _CLAIMS <= claims.keys() <= _CLAIMS | _HANDED_OVER:
         raise BadJOSE(f"a {TRUST_LIST.name} has {', '.join(sorted(_CLAIMS))} and nothing else")
     signer, _ = split_method_id(jws.header.get("kid"))
-    if signer not in anchors:
+    over = frozenset() if known is None else frozenset(known.ended)
+    handovers = _names(claims.get("handovers", []), most=MAX_HANDOVERS)
+    before = () if known is None else known.handovers
+    if signer in over or signer not in successors(handovers, anchors=anchors, ended=over, known=before):
         raise UntrustedIssuer(f"{signer[:200]} signs no trust lists for us")
     if claims["iss"] != signer or jws.header.get("kid") != verification_method(signer):
         raise WrongIssuer("iss is not who signed")
     verify_signature(jws, parse_did_key(signer))
     found = _read(claims)
     _require_current(found, after=after, now=now)
+    if signer in found.ended or not over <= frozenset(found.ended):
+        raise Replayed("the trust list would bring back a key that has ended")
     return found
 
 
@@ -203,16 +234,19 @@ def entry_from_json(value: object) -> TrustEntry:
 
 def _read(claims: Mapping[str, object]) -> TrustList:
     version, ttl, own, entries = (claims[name] for name in ("version", "ttl", "own", "entries"))
+    ended = _names(claims.get("ended", []), most=MAX_OWN)
     if not _is_whole(version) or not _is_whole(ttl):
         raise BadJOSE("version and ttl are whole numbers")
     if not isinstance(entries, list) or len(entries) > MAX_ENTRIES:
         raise BadJOSE(f"a trust list has at most {MAX_ENTRIES} entries")
     issuers = tuple(_names(own, most=MAX_OWN))
     try:
-        for did in issuers:
+        for did in (*issuers, *ended):
             parse_did_key(did)
     except Malformed as error:
-        raise BadJOSE("own lists did:keys") from error
+        raise BadJOSE("own and ended list did:keys") from error
+    if not set(ended).isdisjoint(issuers):
+        raise BadJOSE("a key of a trust list counts, or has ended")
     return TrustList(
         issuer=cast("str", claims["iss"]),
         version=version,
@@ -221,6 +255,8 @@ def _read(claims: Mapping[str, object]) -> TrustList:
         ttl=timedelta(seconds=ttl),
         own=issuers,
         entries=tuple(map(entry_from_json, entries)),
+        ended=tuple(ended),
+        handovers=tuple(_names(claims.get("handovers", []), most=MAX_HANDOVERS)),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from did_agent.adapters.sql import insert_new, pass_gate
+from did_agent.adapters.sql import insert_many, insert_new, pass_gate
 from did_agent.clock import numeric_date
 from did_agent.errors import StateConflict
 from issuer.adapters.registry_tables import history, stops, switches
@@ -62,7 +62,7 @@ async def write_labels(connection: AsyncConnection, agents: Sequence[Agent], *, 
 
 async def write_history(connection: AsyncConnection, happenings: Iterable[Happening]) -> None:
     """Keep what happened."""
-    await insert_new(connection, history, [history_row(happening) for happening in happenings])
+    await insert_many(connection, history, [history_row(happening) for happening in happenings])
 
 
 async def pass_switches(connection: AsyncConnection) -> None:

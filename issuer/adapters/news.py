@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import httpx2
@@ -31,7 +31,10 @@ _log: Final = logging.getLogger("did_agent.news")
 class BridgeNews:
     """Implements `issuer.ports.News`; one attempt runs at a time, so events keep their order."""
 
-    def __init__(self, store: Store, delivery: Delivery, *, bridge_url: str, key: SigningKey, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, delivery: Delivery, *, bridge_url: str, key: Callable[[], SigningKey], clock: Clock
+    ) -> None:
+        """`key` tells who signs at this moment."""
         self._store, self._delivery, self._bridge_url = store, delivery, bridge_url
         self._key, self._clock = key, clock
         self._lock = asyncio.Lock()
@@ -48,7 +51,7 @@ class BridgeNews:
                     return True
                 async with peer_client() as http:
                     return await self._drain(http)
-        except (Unavailable, httpx2.HTTPError) as error:
+        except (Unavailable, httpx2.HTTPError) as error:  # or no key of ours is at hand
             _log.warning("the bridge is away: %s", type(error).__name__)
             return False
 
@@ -90,7 +93,8 @@ class BridgeNews:
         return waiting
 
     def _signed(self, notice: Notice) -> str:
-        did = did_key(self._key.public)
+        key = self._key()
+        did = did_key(key.public)
         event = SecurityEvent(
             id=notice.id,
             kind=notice.kind,
@@ -100,7 +104,7 @@ class BridgeNews:
             issuer=did,
             audience=self._bridge_url,
         )
-        return sign_event(event, key=self._key, kid=verification_method(did))
+        return sign_event(event, key=key, kid=verification_method(did))
 
 
 def fitting(signed: Sequence[str]) -> Sequence[str]:

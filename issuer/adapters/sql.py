@@ -19,10 +19,12 @@ from issuer.adapters.sql_enrolment import EnrolmentRows
 from issuer.adapters.sql_grants import GrantRows
 from issuer.adapters.sql_impact import ImpactRows
 from issuer.adapters.sql_import import ImportRows
+from issuer.adapters.sql_issuing_keys import IssuingKeyRows
 from issuer.adapters.sql_keys import KeyRows
 from issuer.adapters.sql_notices import NoticeRows
 from issuer.adapters.sql_offers import OfferRows
 from issuer.adapters.sql_organisations import OrganisationRows
+from issuer.adapters.sql_principals import PrincipalRows
 from issuer.adapters.sql_registry import RegistryRows
 from issuer.adapters.sql_requests import RequestRows
 from issuer.adapters.sql_roles import RoleRows
@@ -64,6 +66,7 @@ class SQLWork(
     SwitchRows,
     ImpactRows,
     KeyRows,
+    IssuingKeyRows,
     EnrolmentRows,
     AttestationRows,
     GrantRows,
@@ -74,6 +77,7 @@ class SQLWork(
     NoticeRows,
     OfferRows,
     OrganisationRows,
+    PrincipalRows,
     TrustRows,
 ):
     """One transaction; implements `issuer.ports.Work`."""

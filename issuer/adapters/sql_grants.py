@@ -7,14 +7,27 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, String, Table, Text, delete, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
-from did_agent.adapters.sql import Prepared, insert_if_absent
+from did_agent.adapters.sql import insert_if_absent, insert_many
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
 from did_agent.errors import StateConflict
 from issuer.adapters.agent_records import pass_switches
-from issuer.adapters.rows import Rows
+from issuer.adapters.rows import Rows, behind
 from issuer.adapters.sql_agents import agent_of
 from issuer.adapters.tables import agents, delegations, grants, metadata
 from issuer.model import Agent, Grant, GrantState, Source
@@ -30,7 +43,6 @@ _retries: Final = Table(
     Column("credentials", Text, nullable=False),
     Column("expires", BigInteger, nullable=False, index=True),
 )
-_ADD: Final = Prepared(insert(grants))
 
 
 class GrantRows(Rows):
@@ -42,8 +54,7 @@ class GrantRows(Rows):
 
     async def add_grants(self, made: Sequence[Grant]) -> None:
         """Add many; all or none."""
-        if made:
-            await _ADD.run_each(self._do, [grant_row(grant) for grant in made])
+        await insert_many(self._do, grants, [grant_row(grant) for grant in made])
 
     async def grant(self, identifier: str, *, organisation: str | None) -> Grant | None:
         """Return one credential."""
@@ -70,12 +81,18 @@ class GrantRows(Rows):
         now: datetime,
         limit: int,
         owner: str | None = None,
+        after: tuple[datetime, str] | None = None,
     ) -> Sequence[Grant]:
-        """Return credentials that are in a state now, newest first; with `owner` those of its agents alone."""
+        """Return credentials that are in a state now, newest first; with `owner` those of its agents alone.
+
+        With `after`, the time and id of one, those that follow it.
+        """
         query = select(grants).where(grants.c.organisation == organisation)
         query = query.order_by(grants.c.issued.desc(), grants.c.id).limit(limit)
         if agent_id is not None:
             query = query.where(grants.c.agent_id == agent_id)
+        if after is not None:
+            query = query.where(behind(grants.c.issued, grants.c.id, after))
         if owner is not None:
             theirs = (agents.c.organisation == organisation) & (agents.c.owner == owner)
             query = query.where(grants.c.agent_id.in_(select(agents.c.agent_id).where(theirs)))
@@ -97,7 +114,10 @@ class GrantRows(Rows):
         found: dict[str, Agent] = {}
         await pass_switches(self._do)
         for part in _parts(sorted(set(identifiers))):
-            named = or_(agents.c.agent_id.in_(part), agents.c.did.in_(part))
+            dids = [one for one in part if one.startswith("did:")]
+            ids = [one for one in part if not one.startswith("did:")]
+            columns = ((agents.c.agent_id, ids), (agents.c.did, dids))
+            named = or_(*(column.in_(names) for column, names in columns if names))
             query = select(agents).where(agents.c.organisation == organisation, named)
             # In one order, so that two requests for the same agents do not wait for each other in a circle.
             rows = (await self._do.execute(query.order_by(agents.c.agent_id).with_for_update())).all()
@@ -105,15 +125,11 @@ class GrantRows(Rows):
                 found |= {agent.agent_id: agent} | ({agent.did: agent} if agent.did else {})
         return found
 
-    async def lineage(self, identifier: str, *, organisation: str) -> Sequence[str]:
-        """Return a credential and all that it was renewed to, as ids."""
-        ours = grants.c.organisation == organisation
-        line = select(grants.c.id, grants.c.renewed_to).where(ours, grants.c.id == identifier)
-        line = line.cte("lineage", recursive=True)  # type: ignore[assignment]  # the same rows under a name
-        line = line.union(  # type: ignore[assignment]
-            select(grants.c.id, grants.c.renewed_to).where(ours, grants.c.id == line.c.renewed_to)  # type: ignore[attr-defined]
-        )
-        return list((await self._do.execute(select(line.c.id))).scalars())  # type: ignore[attr-defined]
+    async def lineage(self, identifier: str, *, organisation: str, now: datetime) -> Sequence[str]:
+        """Return a credential and all of its line that are not over, as ids."""
+        of_line = line_of(identifier, organisation)
+        is_meant = or_(grants.c.id == identifier, grants.c.valid_until > numeric_date(now))
+        return list((await self._do.execute(select(grants.c.id).where(of_line, is_meant))).scalars())
 
     async def handed_on(self, identifiers: Sequence[str]) -> Sequence[str]:
         """Return those of which agents registered delegations."""
@@ -178,6 +194,14 @@ class GrantRows(Rows):
         return changed
 
 
+def line_of(identifier: str, organisation: str) -> ColumnElement[bool]:
+    """Return the condition that a credential is of the line of another: it, what it continues, what continues it."""
+    asked = grants.alias()
+    named = select(func.coalesce(asked.c.begun, asked.c.id))
+    first = named.where(asked.c.organisation == organisation, asked.c.id == identifier).scalar_subquery()
+    return and_(grants.c.organisation == organisation, or_(grants.c.begun == first, grants.c.id == first))
+
+
 def grant_row(grant: Grant) -> dict[str, Any]:
     """Return the row of a credential."""
     source = grant.source
@@ -196,6 +220,7 @@ def grant_row(grant: Grant) -> dict[str, Any]:
         "role": source.role,
         "request_id": source.request_id,
         "renewable_until": None if source.renewable_until is None else numeric_date(source.renewable_until),
+        "begun": source.begun,
     }
 
 
@@ -220,6 +245,7 @@ def grant_of(row: Any) -> Grant:
             role=row.role,
             request_id=row.request_id,
             renewable_until=_moment(row.renewable_until),
+            begun=row.begun,
         ),
     )
 

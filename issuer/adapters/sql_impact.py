@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from did_agent.clock import numeric_date
 from did_agent.credential.model import parse_capability_credential
 from issuer.adapters.rows import Rows
+from issuer.adapters.sql_grants import line_of
 from issuer.adapters.sql_switches import reached
 from issuer.adapters.tables import agents, delegations, grants
 from issuer.model import Agent
@@ -34,11 +35,13 @@ class ImpactRows(Rows):
         return await self._impact(organisation, running, now)
 
     async def impact_of_credential(self, identifier: str, *, organisation: str, now: datetime) -> Impact:
-        """Return what the end of a credential ends."""
-        live = and_(grants.c.organisation == organisation, grants.c.id == identifier, _live(grants, now))
+        """Return what the end of a credential ends: all of its line, or what was made from a delegation."""
+        line = line_of(identifier, organisation)
+        live = and_(line, _live(grants, now))
         ours = delegations.c.organisation == organisation
         below = select(delegations.c.id, delegations.c.revoked, delegations.c.valid_until).where(ours)
-        first = below.where(delegations.c.parent_id == identifier).cte("tree", recursive=True)
+        of_line = delegations.c.parent_id.in_(select(grants.c.id).where(line))
+        first = below.where(or_(delegations.c.parent_id == identifier, of_line)).cte("tree", recursive=True)
         tree = first.union(below.where(delegations.c.parent_id == first.c.id))
         held = await self._count(select(grants.c.id).where(live))
         children = await self._count(select(tree.c.id).where(_live(tree, now)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Index, String, Table, Text, and_, select, update
 
@@ -52,19 +52,25 @@ class KeyRows(Rows):
         live = and_(own, _keys.c.did == did, _keys.c.ended.is_(None))
         await self._do.execute(update(_keys).where(live).values(ended=numeric_date(now), why=why))
 
+    async def key(self, did: str) -> AgentKey | None:
+        """Return a key that some agent has or had, of whatever organisation."""
+        found = (await self._do.execute(select(_keys).where(_keys.c.did == did))).one_or_none()
+        return None if found is None else _key(found)
+
     async def keys(self, organisation: str, agent_id: str, *, limit: int) -> Sequence[AgentKey]:
         """Return an agent's keys, the newest first."""
         own = and_(_keys.c.organisation == organisation, _keys.c.agent_id == agent_id)
         query = select(_keys).where(own).order_by(_keys.c.added.desc(), _keys.c.did).limit(limit)
-        return [
-            AgentKey(
-                organisation=row.organisation,
-                agent_id=row.agent_id,
-                did=row.did,
-                added=from_numeric_date(row.added),
-                ended=None if row.ended is None else from_numeric_date(row.ended),
-                why=row.why,
-                statement=row.statement,
-            )
-            for row in (await self._do.execute(query)).all()
-        ]
+        return [_key(row) for row in (await self._do.execute(query)).all()]
+
+
+def _key(row: Any) -> AgentKey:
+    return AgentKey(
+        organisation=row.organisation,
+        agent_id=row.agent_id,
+        did=row.did,
+        added=from_numeric_date(row.added),
+        ended=None if row.ended is None else from_numeric_date(row.ended),
+        why=row.why,
+        statement=row.statement,
+    )

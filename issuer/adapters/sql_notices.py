@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
+from did_agent.adapters.sql import insert_many
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
 from issuer.adapters.rows import Rows
@@ -26,8 +27,7 @@ class NoticeRows(Rows):
             {"id": one.id, "kind": one.kind, "subject": one.subject, "reason": one.reason, "at": numeric_date(one.at)}
             for one in waiting
         ]
-        if rows:
-            await self._do.execute(insert(notices), rows)
+        await insert_many(self._do, notices, rows)
 
     async def notices(self, limit: int) -> Sequence[Notice]:
         """Return what the bridge has not confirmed, oldest first."""

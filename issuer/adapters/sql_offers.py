@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, 
 from did_agent.clock import numeric_date
 from did_agent.credential.capability import parse_bare_capability
 from did_agent.encoding.timestamp import from_numeric_date
-from issuer.adapters.rows import Rows
+from issuer.adapters.rows import Rows, behind
 from issuer.adapters.tables import agents, metadata
 from issuer.model import Source
 from issuer.model.grants import Terms
@@ -116,9 +116,7 @@ class OfferRows(Rows):
             theirs = (agents.c.organisation == organisation) & (agents.c.owner == owner)
             query = query.where(_offers.c.agent_id.in_(select(agents.c.agent_id).where(theirs)))
         if after is not None:
-            created, last = numeric_date(after[0]), after[1]
-            older = (_offers.c.created < created) | ((_offers.c.created == created) & (_offers.c.id > last))
-            query = query.where(older)
+            query = query.where(behind(_offers.c.created, _offers.c.id, after))
         query = query.order_by(_offers.c.created.desc(), _offers.c.id).limit(limit)
         return [_offer_of(row) for row in (await self._do.execute(query)).all()]
 

@@ -13,7 +13,7 @@ from did_agent.adapters.sql import insert_if_absent
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
 from issuer.adapters.registry_tables import switches
-from issuer.adapters.rows import Rows
+from issuer.adapters.rows import Rows, behind
 from issuer.adapters.tables import metadata
 from issuer.model import HOME
 from issuer.model.organisations import Organisation, Proposal
@@ -111,9 +111,13 @@ class OrganisationRows(Rows):
         found = (await self._do.execute(select(_proposals).where(own))).one_or_none()
         return None if found is None else _proposal(found)
 
-    async def proposals(self, organisation: str, *, limit: int) -> Sequence[Proposal]:
-        """Return proposals, the newest first."""
+    async def proposals(
+        self, organisation: str, *, after: tuple[datetime, str] | None = None, limit: int
+    ) -> Sequence[Proposal]:
+        """Return proposals, the newest first; with `after`, the time and id of one, those that follow it."""
         query = select(_proposals).where(_proposals.c.organisation == organisation)
+        if after is not None:
+            query = query.where(behind(_proposals.c.proposed, _proposals.c.id, after))
         query = query.order_by(_proposals.c.proposed.desc(), _proposals.c.id).limit(limit)
         return [_proposal(row) for row in (await self._do.execute(query)).all()]
 

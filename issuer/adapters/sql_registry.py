@@ -6,6 +6,7 @@ Each filter has an index that ends in the order of the page, so a page costs the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select, update
@@ -69,6 +70,13 @@ class RegistryRows(Rows):
             query = query.where(history.c.seq < after)
         rows = (await self._do.execute(query.order_by(history.c.seq.desc()).limit(limit))).all()
         return [_happening(row) for row in rows]
+
+    async def handed_over(self, agent: Agent) -> datetime | None:
+        """Return when an agent was last given to another owner; None when it never was."""
+        ours = (history.c.organisation == agent.organisation) & (history.c.agent_id == agent.agent_id)
+        query = select(func.max(history.c.at)).where(ours, history.c.event == "transfer")
+        last = (await self._do.execute(query)).scalar_one()
+        return None if last is None else from_numeric_date(last)
 
 
 def _matching(search: Search, query: Select[Any]) -> tuple[Select[Any], Any]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, func, insert, or_, select, update
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, func, insert, select, update
 
 from did_agent.clock import numeric_date
 from did_agent.credential.capability import parse_capability
 from did_agent.encoding.timestamp import from_numeric_date
-from issuer.adapters.rows import Rows
+from issuer.adapters.rows import Rows, behind
 from issuer.adapters.tables import agents, metadata
 from issuer.model.requests import GrantRequest, RequestState
 
@@ -89,9 +89,7 @@ class RequestRows(Rows):
         if state is not None:
             query = query.where(_is(state, now))
         if after is not None:
-            created, identifier = numeric_date(after[0]), after[1]
-            same = (_requests.c.created == created) & (_requests.c.id > identifier)
-            query = query.where(or_(_requests.c.created < created, same))
+            query = query.where(behind(_requests.c.created, _requests.c.id, after))
         rows = await self._do.execute(query.order_by(_requests.c.created.desc(), _requests.c.id).limit(limit))
         return [_request(row) for row in rows.all()]
 

@@ -257,14 +257,13 @@ class RoleRows(Rows):
         template: str | None = None,
         agent_id: str | None = None,
         unfounded: bool = False,
-        revoked_too: bool = False,
+        counting: bool = False,
     ) -> Sequence[str]:
         """Return live credentials that came from a role or a template, or those that these do not give any more."""
-        query = select(grants.c.id).where(
-            grants.c.organisation == organisation, grants.c.valid_until > numeric_date(now)
-        )
-        if not revoked_too:
-            query = query.where(grants.c.revoked.is_(None))
+        at = numeric_date(now)
+        live = and_(grants.c.valid_until > at, grants.c.revoked.is_(None))
+        counts = or_(grants.c.valid_until > at, grants.c.renewable_until > at)
+        query = select(grants.c.id).where(grants.c.organisation == organisation, counts if counting else live)
         for column, wanted in ((grants.c.role, role), (grants.c.template, template), (grants.c.agent_id, agent_id)):
             query = query if wanted is None else query.where(column == wanted)
         if unfounded:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -20,15 +21,17 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    bindparam,
     insert,
     literal,
+    literal_column,
     select,
     tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from did_agent.adapters.sql import insert_if_absent
+from did_agent.adapters.sql import Prepared, insert_if_absent
 from did_agent.clock import numeric_date
 from did_agent.credential.permutation import KEY_BYTES
 from did_agent.credential.status import Purpose
@@ -39,7 +42,7 @@ from issuer.model.status import Flip, Lease, Place, StatusList
 from issuer.status_lists import PURPOSES
 
 CHUNK: Final = 4_000  # values of one statement; SQLite takes 32,766
-_lists: Final = Table(
+lists: Final = Table(
     "issuer_status_lists",
     metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
@@ -90,8 +93,8 @@ class StatusRows(Rows):
 
     async def status_list(self, number: int) -> StatusList | None:
         """Return a list."""
-        columns = (_lists.c.number, _lists.c.organisation, _lists.c.issuer, _lists.c.size)
-        found = (await self._do.execute(select(*columns).where(_lists.c.number == number))).one_or_none()
+        columns = (lists.c.number, lists.c.organisation, lists.c.issuer, lists.c.size)
+        found = (await self._do.execute(select(*columns).where(lists.c.number == number))).one_or_none()
         return None if found is None else StatusList(**found._asdict())
 
     async def list_version(self, number: int) -> int:
@@ -126,15 +129,13 @@ class StatusRows(Rows):
             for place in places
         ]
         if rows:
-            await self._do.execute(_unless_so(self._insert()), rows)
+            await _flipping(self._do.dialect.name).run_each(self._do, rows)
 
     async def flip_agents(self, agent_ids: Sequence[str], *, suspended: bool, now: datetime) -> None:
         """Suspend, or bring back, all live credentials of agents and all delegated to them, set-based."""
         at = numeric_date(now)
         for part in _parts(agent_ids):
             held = grants.c.agent_id.in_(part) & (grants.c.valid_until > at) & grants.c.revoked.is_(None)
-            if not suspended:
-                held &= grants.c.suspended.is_(None)
             if not suspended:
                 held &= grants.c.suspended.is_(None)
             given = delegations.c.subject_id.in_(part) & (delegations.c.valid_until > at)
@@ -166,7 +167,9 @@ class StatusRows(Rows):
                 table.c.list_number, literal(kind), table.c.list_index, literal(1), _heads.c.version
             ).join_from(table, _heads, _heads.c.list_number == table.c.list_number)
             names = ["list_number", "purpose", "place", "value", "version"]
-            await self._do.execute(_unless_so(self._insert().from_select(names, found.where(condition))))
+            await self._do.execute(
+                _unless_so(_insert(self._do.dialect.name).from_select(names, found.where(condition)))
+            )
             return
         await self._do.execute(_cleared(kind, select(table.c.list_number, table.c.list_index).where(condition)))
 
@@ -174,30 +177,34 @@ class StatusRows(Rows):
         """Count lists up, held until the transaction ends, always in the same order: nobody waits in a circle."""
         if not numbers:
             return {}
-        if len(numbers) > 1:
+        rows: Sequence[Sequence[Any]]
+        if len(numbers) == 1:  # as most of the time: the flip of one bit
+            rows = await _COUNT_UP.run(self._do, {"wanted": next(iter(numbers))})
+        else:
             held = select(_heads.c.list_number).where(_heads.c.list_number.in_(numbers))
             await self._do.execute(held.order_by(_heads.c.list_number).with_for_update())
-        counted = update(_heads).where(_heads.c.list_number.in_(numbers)).values(version=_heads.c.version + 1)
-        rows = (await self._do.execute(counted.returning(_heads.c.list_number, _heads.c.version))).all()
-        self.flipped.update(number for number, _ in rows)
-        return {row.list_number: row.version for row in rows}
+            counted = update(_heads).where(_heads.c.list_number.in_(numbers)).values(version=_heads.c.version + 1)
+            rows = (await self._do.execute(counted.returning(_heads.c.list_number, _heads.c.version))).all()
+        versions = dict[int, int]((number, version) for number, version in rows)
+        self.flipped.update(versions)
+        return versions
 
     async def _leased(self, organisation: str, issuer: str, size: int, count: int) -> Lease | None:
-        room = (_lists.c.open_for == organisation) & (_lists.c.issuer == issuer) & (_lists.c.size == size)
-        room &= _lists.c.handed + count <= _lists.c.capacity
-        counted = update(_lists).where(room).values(handed=_lists.c.handed + count)
+        room = (lists.c.open_for == organisation) & (lists.c.issuer == issuer) & (lists.c.size == size)
+        room &= lists.c.handed + count <= lists.c.capacity
+        counted = update(lists).where(room).values(handed=lists.c.handed + count)
         found = (await self._do.execute(counted.returning(*_LEASED))).one_or_none()
         return None if found is None else _lease(found, found.handed - count, found.handed)
 
     async def _rest(self, organisation: str, issuer: str, size: int, count: int) -> Lease | None:
         """Close an open list that does not serve any more, and return what was left of it where that serves."""
-        unfit = (_lists.c.issuer != issuer) | (_lists.c.size != size) | (_lists.c.handed + count > _lists.c.capacity)
-        closed = update(_lists).where((_lists.c.open_for == organisation) & unfit).values(open_for=None)
+        unfit = (lists.c.issuer != issuer) | (lists.c.size != size) | (lists.c.handed + count > lists.c.capacity)
+        closed = update(lists).where((lists.c.open_for == organisation) & unfit).values(open_for=None)
         found = (await self._do.execute(closed.returning(*_LEASED))).one_or_none()
         if found is None or (found.issuer, found.size) != (issuer, size):
             return None
         end = min(found.capacity, found.handed + count)
-        await self._do.execute(update(_lists).where(_lists.c.number == found.number).values(handed=end))
+        await self._do.execute(update(lists).where(lists.c.number == found.number).values(handed=end))
         return _lease(found, found.handed, end)
 
     async def _open(self, organisation: str, issuer: str, size: int, capacity: int) -> None:
@@ -210,15 +217,18 @@ class StatusRows(Rows):
             "key": secrets.token_hex(KEY_BYTES),
             "open_for": organisation,
         }
-        if await insert_if_absent(self._do, _lists, row):
-            number = select(_lists.c.number, literal(0)).where(_lists.c.open_for == organisation)
+        if await insert_if_absent(self._do, lists, row):
+            number = select(lists.c.number, literal(0)).where(lists.c.open_for == organisation)
             await self._do.execute(insert(_heads).from_select(["list_number", "version"], number))
 
-    def _insert(self) -> Any:
-        return (postgresql if self._do.dialect.name == "postgresql" else sqlite).insert(_flips)
 
-
-_LEASED: Final = (_lists.c.number, _lists.c.size, _lists.c.key, _lists.c.issuer, _lists.c.handed, _lists.c.capacity)
+_COUNT_UP: Final = Prepared(
+    update(_heads)
+    .where(_heads.c.list_number == bindparam("wanted", type_=BigInteger))
+    .values(version=_heads.c.version + literal_column("1"))
+    .returning(_heads.c.list_number, _heads.c.version)
+)
+_LEASED: Final = (lists.c.number, lists.c.size, lists.c.key, lists.c.issuer, lists.c.handed, lists.c.capacity)
 
 
 def _lease(row: Any, begin: int, end: int) -> Lease:
@@ -228,6 +238,15 @@ def _lease(row: Any, begin: int, end: int) -> Lease:
 def _require_monotone(purpose: Purpose, value: bool) -> None:
     if purpose == "revocation" and not value:
         raise StateConflict("a revocation is never taken back")
+
+
+def _insert(dialect: str) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(_flips)
+
+
+@cache
+def _flipping(dialect: str) -> Prepared:
+    return Prepared(_unless_so(_insert(dialect)))
 
 
 def _unless_so(statement: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, and_, delete, select, true, update
 
-from did_agent.adapters.sql import close_gate, insert_if_absent, insert_new
+from did_agent.adapters.sql import close_gate, insert_if_absent, insert_many
 from did_agent.clock import numeric_date
 from did_agent.credential.issuance import new_id
 from did_agent.encoding.timestamp import from_numeric_date
@@ -42,7 +42,7 @@ class SwitchRows(StatusRows):
         covered = and_(reached(switch.scope, switch.target, switch.organisation), agents.c.state == "active")
         changed = await self._change(covered, "suspended", switch.at)
         key = {"organisation": switch.organisation, "switch_id": switch.id}
-        await insert_new(self._do, stops, [{**key, "agent_id": agent_id} for agent_id, _ in changed])
+        await insert_many(self._do, stops, [{**key, "agent_id": agent_id} for agent_id, _ in changed])
         await self._tell(switch.organisation, changed, "suspend", actor=switch.by, reason=switch.reason, at=switch.at)
         own = (switches.c.organisation == switch.organisation) & (switches.c.id == switch.id)
         await self._do.execute(update(switches).where(own).values(stopped=len(changed)))
@@ -136,7 +136,7 @@ class SwitchRows(StatusRows):
             for _, did in changed
             if did is not None
         ]
-        await insert_new(self._do, notices, waiting)
+        await insert_many(self._do, notices, waiting)
         await self.flip_agents([agent_id for agent_id, _ in changed], suspended=change == "suspend", now=at)
 
 

@@ -18,7 +18,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -26,7 +25,7 @@ from sqlalchemy import (
 from did_agent.adapters.sql import Prepared
 from did_agent.clock import numeric_date
 from did_agent.encoding.timestamp import from_numeric_date
-from issuer.adapters.rows import Rows
+from issuer.adapters.rows import Rows, behind
 from issuer.adapters.tables import metadata
 from issuer.model.webhooks import Announcement, Delivery, DeliveryState, Endpoint
 from issuer.webhooks import PATIENCE, topics_for
@@ -143,9 +142,7 @@ class WebhookRows(Rows):
         if state is not None:
             query = query.where(_deliveries.c.state == state)
         if after is not None:
-            created = numeric_date(after[0])
-            same = (_deliveries.c.created == created) & (_deliveries.c.id > after[1])
-            query = query.where(or_(_deliveries.c.created < created, same))
+            query = query.where(behind(_deliveries.c.created, _deliveries.c.id, after))
         order = (_deliveries.c.created.desc(), _deliveries.c.id)
         return [_delivery(row) for row in (await self._do.execute(query.order_by(*order).limit(limit))).all()]
 

@@ -10,9 +10,10 @@ from did_agent.adapters.outbox import outbox_table
 from did_agent.adapters.sql import single_use_table
 
 
-def _few(table: str, column: str) -> Index:
+def _few(table: str, column: str, *by: str) -> Index:
     some = text(f"{column} IS NOT NULL")
-    return Index(f"{table}_{column}", "organisation", "issued", "id", postgresql_where=some, sqlite_where=some)
+    order = by or ("organisation", "issued", "id")
+    return Index(f"{table}_{column}", *order, postgresql_where=some, sqlite_where=some)
 
 
 metadata: Final = MetaData()
@@ -76,6 +77,7 @@ grants: Final = Table(
     Column("role", String(64)),
     Column("request_id", String(64)),
     Column("renewable_until", BigInteger),
+    Column("begun", String(64)),  # the first of its line; null for that one itself
     UniqueConstraint("id"),
     UniqueConstraint("list_number", "list_index"),
     Index("issuer_credentials_role", "organisation", "role", "agent_id"),
@@ -86,6 +88,7 @@ grants: Final = Table(
     # Few of many, which a list would look for among all.
     _few("issuer_credentials", "revoked"),
     _few("issuer_credentials", "suspended"),
+    _few("issuer_credentials", "begun", "organisation", "begun"),
 )
 delegations: Final = Table(  # credentials that agents made for others, with a place in a list of ours
     "issuer_delegations",

@@ -14,7 +14,10 @@ from did_agent.adapters.web_input import read_json
 from did_agent.encoding.digest import digest_uri
 from did_agent.errors import InvalidParameter
 from issuer.access import AGENT, MANAGERS, READERS
-from issuer.api.routes import Route, asked
+from issuer.api.cursors import Cursors
+from issuer.api.listing import Listing
+from issuer.api.requests import position_of, position_text
+from issuer.api.routes import Route
 from issuer.api.schemas import IssueCredential, Reason, grant_out
 from issuer.api.schemas_grants import IssueMany, Renew, entitlement_out, read_capabilities
 from issuer.model import GrantState, Operator
@@ -25,12 +28,13 @@ from issuer.service.renewal import Renewals
 _KEY: Final = re.compile(r"[!-~]{1,128}")
 
 
-def routes(service: Granting) -> Sequence[Route]:
+def routes(service: Granting, cursors: Cursors) -> Sequence[Route]:
     """Return the routes of credentials."""
-    return [*_granting(service), *_renewals(Renewals(office=service.office))]
+    listing = Listing(cursors=cursors, name="credentials", filters=("agent", "state"), states=get_args(GrantState))
+    return [*_granting(service, listing), *_renewals(Renewals(office=service.office))]
 
 
-def _granting(service: Granting) -> Sequence[Route]:
+def _granting(service: Granting, listing: Listing) -> Sequence[Route]:
     async def issue(request: Request, by: Operator) -> Response:
         body = await read_json(request, IssueCredential)
         grant = await service.issue(
@@ -54,11 +58,15 @@ def _granting(service: Granting) -> Sequence[Route]:
         return JSONResponse({"credentials": [grant.document for grant in made]}, status_code=201)
 
     async def listed(request: Request, by: Operator) -> Response:
-        query, limit = asked(request, "agent", "state", states=get_args(GrantState))
-        state = cast("GrantState | None", query.get("state"))
-        grants = await service.list(agent=query.get("agent"), state=state, limit=limit, by=by)
+        page = listing.page(request, by)
+        state = cast("GrantState | None", page.query.get("state"))
+        grants = await service.list(
+            agent=page.query.get("agent"), state=state, after=position_of(page.after), limit=page.limit, by=by
+        )
         now = service.office.clock()
-        return JSONResponse({"credentials": [grant_out(grant, grant.state_at(now)) for grant in grants]})
+        following = page.next(grants, position_text(grants[-1].issued, grants[-1].id) if grants else None)
+        shown = [grant_out(grant, grant.state_at(now)) for grant in grants]
+        return JSONResponse({"credentials": shown, "next": following})
 
     async def show(request: Request, by: Operator) -> Response:
         grant = await service.show(request.path_params["identifier"], by=by)

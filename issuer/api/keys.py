@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from did_agent.adapters.openapi import ANY, MAYBE, TEXT, WHOLE, Answer, Operation, Schema, listed, record
 from did_agent.adapters.web_input import read_json
 from did_agent.clock import format_timestamp
-from issuer.access import AGENT, OWNERS, READERS
+from issuer.access import AGENT, OWNERS, READERS, SERVICE
 from issuer.api.routes import Route
 from issuer.api.schemas import Reason, agent_out
 from issuer.enrolment import INVITATION_LIFE
@@ -65,6 +65,11 @@ def key_operations(agent: Mapping[str, Schema]) -> dict[str, Operation]:
             answers={200: Answer("The newest first.", record(keys=listed(key), next=MAYBE))},
             auth=("operator", "agent"),
         ),
+        "GET /registry/{identifier}/keys": Operation(
+            summary="Which keys came before and after one of an agent's",
+            answers={200: Answer("Found.", record(agent_id=TEXT, did=MAYBE, handed_over=MAYBE, keys=listed(key)))},
+            auth=("reader",),
+        ),
         "POST /agents/{identifier}/recovery": Operation(
             summary="End a lost key and invite the agent anew",
             answers={201: Answer("Ended, with the invitation.", record(**invited))},
@@ -96,10 +101,23 @@ def routes(service: Rotation) -> Sequence[Route]:
         keys = await service.keys(request.path_params["identifier"], by=by)
         return JSONResponse({"keys": [key_out(key) for key in keys], "next": None})
 
+    async def succession(request: Request, _by: Operator) -> Response:
+        found = await service.succession(request.path_params["identifier"])
+        moved = None if found.handed_over is None else format_timestamp(found.handed_over)
+        answer = {"agent_id": found.agent.agent_id, "did": found.agent.did, "handed_over": moved}
+        return JSONResponse({**answer, "keys": [key_out(key) for key in found.keys]})
+
     path = "/agents/{identifier}/keys"
     recovery = "/agents/{identifier}/recovery"
     return (
         Route(method="POST", path=path, action="agent.rotate", access=AGENT, handler=rotate),
         Route(method="GET", path=path, action="agent.keys", access=READERS | AGENT, handler=listed),
+        Route(
+            method="GET",
+            path="/registry/{identifier}/keys",
+            action="registry.keys",
+            access=SERVICE,
+            handler=succession,
+        ),
         Route(method="POST", path=recovery, action="agent.recover", access=OWNERS, handler=recover),
     )

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from did_agent.adapters.web_input import read_form, require_media_type
-from did_agent.did.key import verification_method
+from did_agent.did.key import parse_did_key, verification_method
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import DidAgentError, NotFound, Unavailable
 from did_agent.keys.jwk import public_jwk
 from issuer.access import PUBLIC
+from issuer.api.did_web import MAX_AGE
 from issuer.api.oid4vci_wire import Door, wallet_error
 from issuer.api.routes import COUNTING, Handler, Route, cacheable
 from issuer.configurations import PATH, credential_issuer, issuer_metadata, server_metadata, type_metadata
@@ -78,9 +79,10 @@ def _published(services: WalletServices) -> Mapping[str, Handler]:
         return cacheable(request, server_metadata(office.url), media_type="application/json", max_age=_HOUR)
 
     async def keys(request: Request, _by: Operator) -> Response:
-        key = public_jwk(office.key_of(HOME).public, kid=verification_method(office.did_of(HOME)))
-        document = {"issuer": office.url, "jwks": {"keys": [key]}}
-        return cacheable(request, document, media_type="application/json", max_age=_HOUR)
+        believed = [key.did for key in office.ring.believed(HOME)]
+        found = [public_jwk(parse_did_key(did), kid=verification_method(did)) for did in believed]
+        document = {"issuer": office.url, "jwks": {"keys": found}}
+        return cacheable(request, document, media_type="application/json", max_age=MAX_AGE)
 
     async def kind(request: Request, _by: Operator) -> Response:
         document = type_metadata(office.url, request.path_params["kind"])

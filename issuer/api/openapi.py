@@ -20,12 +20,14 @@ from did_agent.adapters.openapi import (
 )
 from did_agent.credential.published_schema import published_schemas
 from issuer.api import openapi_offers, openapi_trust
+from issuer.api.issuing_keys import ISSUER_KEYS
 from issuer.api.keys import key_operations
 from issuer.api.openapi_delegations import DELEGATIONS
 from issuer.api.openapi_enrolment import enrolment_operations
 from issuer.api.openapi_grants import GRANTS
 from issuer.api.openapi_registry import registry_operations
 from issuer.api.organisations import ORGANISATIONS
+from issuer.api.principals import PRINCIPALS
 from issuer.api.schemas import CreateAgent, IssueCredential, Reason
 from issuer.model import Custody, GrantState, State
 
@@ -67,6 +69,7 @@ _GRANT: Final = record(
     template=MAYBE,
     role=MAYBE,
     request=MAYBE,
+    begun=TEXT,
     renewed_to=MAYBE,
     renewable_until=MAYBE,
     credential=ANY,
@@ -120,8 +123,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     },
     "GET /credentials": Operation(
         summary="List credentials",
-        answers={200: Answer("The newest.", record(credentials=listed(_GRANT)))},
-        query={"agent": TEXT, "state": one_of(*get_args(GrantState)), "limit": _LIMIT},
+        answers={200: Answer("The newest first.", record(credentials=listed(_GRANT), next=MAYBE))},
+        query={"agent": TEXT, "state": one_of(*get_args(GrantState)), "limit": _LIMIT, "after": TEXT},
         auth=_OPERATOR,
     ),
     "GET /credentials/{identifier}": _get("Show a credential", _GRANT, *_OPERATOR),
@@ -139,6 +142,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     **DELEGATIONS,
     **ORGANISATIONS,
+    **ISSUER_KEYS,
+    **PRINCIPALS,
     **GRANTS,
     **key_operations(_AGENT_MEMBERS),
     **enrolment_operations(_AGENT_MEMBERS),

@@ -180,7 +180,12 @@ def _switches() -> Mapping[str, Operation]:
             body=TurnOn,
             auth=_OPERATOR,
         ),
-        "POST /kill-switches/{identifier}/lift": _act("Let go what a switch stopped", lifted, Reason),
+        "POST /kill-switches/{identifier}/lift": Operation(
+            summary="Let go what a switch stopped",
+            answers={200: Answer("Done.", lifted), 202: WAITS},
+            body=Reason,
+            auth=_OPERATOR,
+        ),
     }
 
 

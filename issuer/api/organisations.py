@@ -15,7 +15,10 @@ from did_agent.clock import format_timestamp
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import Malformed
 from issuer.access import ADMINS, READERS
-from issuer.api.routes import Handler, Replay, Route, asked
+from issuer.api.cursors import Cursors
+from issuer.api.listing import Listing
+from issuer.api.requests import position_of, position_text
+from issuer.api.routes import Handler, Replay, Route
 from issuer.api.schemas import Reason
 from issuer.model import Operator
 from issuer.model.organisations import Control, Organisation, Proposal
@@ -80,7 +83,10 @@ ORGANISATIONS: Final[dict[str, Operation]] = {
     **{
         f"POST /organisations/{{identifier}}/{verb}": Operation(
             summary=f"{verb.capitalize()} an organisation",
-            answers={200: Answer("Done.", record(**_ORGANISATION_MEMBERS, propagated=FLAG))},
+            answers={
+                200: Answer("Done.", record(**_ORGANISATION_MEMBERS, propagated=FLAG)),
+                **({202: WAITS} if verb == "resume" else {}),
+            },
             body=Reason,
             auth=("operator",),
         )
@@ -100,8 +106,8 @@ ORGANISATIONS: Final[dict[str, Operation]] = {
     ),
     "GET /proposals": Operation(
         summary="List what waits for a second admin, or did",
-        answers={200: Answer("The newest.", record(proposals=listed(_PROPOSAL), next=MAYBE))},
-        query={"limit": {"type": "integer", "minimum": 1, "maximum": 100}},
+        answers={200: Answer("The newest first.", record(proposals=listed(_PROPOSAL), next=MAYBE))},
+        query={"limit": {"type": "integer", "minimum": 1, "maximum": 100}, "after": TEXT},
         auth=("operator",),
     ),
     "POST /proposals/{identifier}/approve": Operation(
@@ -133,9 +139,9 @@ def proposal_out(proposal: Proposal) -> dict[str, object]:
     }
 
 
-def routes(service: Organisations) -> Sequence[Route]:
+def routes(service: Organisations, cursors: Cursors) -> Sequence[Route]:
     """Return the routes."""
-    return (*_organisation_routes(service), *_proposal_routes(service))
+    return (*_organisation_routes(service), *_proposal_routes(service, cursors))
 
 
 def _organisation_routes(service: Organisations) -> Sequence[Route]:
@@ -193,6 +199,7 @@ def _organisation_routes(service: Organisations) -> Sequence[Route]:
                 action=f"organisation.{change}",
                 access=ADMINS,
                 handler=changing(change),
+                control="switch" if change == "resume" else None,  # stopping is for whoever sees the need first
             )
             for change in _CHANGES
         ),
@@ -215,19 +222,22 @@ def _organisation_routes(service: Organisations) -> Sequence[Route]:
     )
 
 
-def _entrusts(body: bytes) -> bool:
+async def _entrusts(request: Request, _by: Operator) -> bool:
     """Tell whether a new organisation comes with a line of trust; a request that cannot be read is refused anyway."""
     try:
-        return bool(parse_object(body).get("resources"))
+        return bool(parse_object(await request.body()).get("resources"))
     except Malformed:
         return False
 
 
-def _proposal_routes(service: Organisations) -> Sequence[Route]:
+def _proposal_routes(service: Organisations, cursors: Cursors) -> Sequence[Route]:
+    listing = Listing(cursors=cursors, name="proposals")
+
     async def proposals(request: Request, by: Operator) -> Response:
-        _, limit = asked(request)
-        found = await service.proposals(limit=limit, by=by)
-        return JSONResponse({"proposals": [proposal_out(one) for one in found], "next": None})
+        page = listing.page(request, by)
+        found = await service.proposals(after=position_of(page.after), limit=page.limit, by=by)
+        following = page.next(found, position_text(found[-1].proposed, found[-1].id) if found else None)
+        return JSONResponse({"proposals": [proposal_out(one) for one in found], "next": following})
 
     def deciding(verdict: Literal["approved", "rejected"]) -> Callable[[Request, Operator], Awaitable[Response]]:
         async def decide(request: Request, by: Operator) -> Response:

@@ -25,6 +25,7 @@ from issuer.model.organisations import Control, Proposal
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
 from issuer.service.organisations import Organisations
+from issuer.service.principals import Principals
 from verifier.http import bearer_alone
 from verifier.model import Admission
 from verifier.service import Verifier
@@ -35,6 +36,7 @@ COUNTING: Final = re.compile("[1-9][0-9]{0,5}")
 
 Handler = Callable[[Request, Operator], Awaitable[Response]]
 Replay = Callable[[Request, Proposal, Operator], Awaitable[Response]]
+Controlled = Callable[[Request, Operator], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Route:
     access: Access
     handler: Handler
     control: Control | None = None  # what it takes two people for, where the organisation says so
-    controlled_when: Callable[[bytes], bool] | None = None  # for which bodies; None: for all
+    controlled_when: Controlled | None = None  # for which requests; None: for all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Callers:
     verifier: Verifier
     agents: AgentCallers
     organisations: Organisations
+    principals: Principals
 
     async def identify(self, request: Request) -> Operator:
         """Return who asks.
@@ -67,7 +70,7 @@ class Callers:
         if _is_presentation(credential):
             return await self.agents.agent(credential, request_id=request_id(request))
         by = _operator(await self.verifier.admit(bearer_alone(credential)), request)
-        return await self.organisations.require_known(by)
+        return await self.principals.note(await self.organisations.require_known(by))
 
 
 def issuer_api(routes: Sequence[Route], callers: Callers, office: Office) -> FastAPI:
@@ -107,7 +110,7 @@ def _guarded(route: Route, callers: Callers, office: Office) -> Callable[[Reques
 async def _is_controlled(route: Route, organisations: Organisations, request: Request, by: Operator) -> bool:
     if not await organisations.controlled(route.control, by):
         return False
-    return route.controlled_when is None or route.controlled_when(await request.body())
+    return route.controlled_when is None or await route.controlled_when(request, by)
 
 
 async def _propose(route: Route, organisations: Organisations, request: Request, by: Operator) -> Response:

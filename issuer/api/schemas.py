@@ -88,6 +88,7 @@ def grant_out(grant: Grant, state: str) -> dict[str, object]:
         "template": grant.source.template,
         "role": grant.source.role,
         "request": grant.source.request_id,
+        "begun": grant.begun,
         "renewed_to": grant.renewed_to,
         "renewable_until": _stamp(grant.source.renewable_until),
         "credential": grant.document,

@@ -49,6 +49,9 @@ def routes(service: Switches, registry: Registry, cursors: Cursors) -> Sequence[
         switch, heard = await service.kill(body.scope, body.target, reason=body.reason, by=by)
         return JSONResponse({**switch_out(switch), "propagated": heard}, status_code=201)
 
+    async def starts_all(request: Request, by: Operator) -> bool:
+        return await service.is_of_all(request.path_params["identifier"], by=by)
+
     async def lift(request: Request, by: Operator) -> Response:
         body = await read_json(request, Reason)
         switch, resumed, heard = await service.lift(request.path_params["identifier"], reason=body.reason, by=by)
@@ -67,13 +70,21 @@ def routes(service: Switches, registry: Registry, cursors: Cursors) -> Sequence[
             control="switch",
             controlled_when=_stops_all,
         ),
-        Route(method="POST", path=f"{many}/{{identifier}}/lift", action="switch.off", access=MANAGERS, handler=lift),
+        Route(
+            method="POST",
+            path=f"{many}/{{identifier}}/lift",
+            action="switch.off",
+            access=MANAGERS,
+            handler=lift,
+            control="switch",
+            controlled_when=starts_all,
+        ),
     )
 
 
-def _stops_all(body: bytes) -> bool:
+async def _stops_all(request: Request, _by: Operator) -> bool:
     """Tell whether a request is about the whole organisation; one that cannot be read is refused anyway."""
     try:
-        return parse_object(body).get("scope") == "organisation"
+        return parse_object(await request.body()).get("scope") == "organisation"
     except Malformed:
         return False

@@ -152,12 +152,21 @@ def upgrade(op: Operations) -> None:
         sa.Column("role", sa.String(length=64), nullable=True),
         sa.Column("request_id", sa.String(length=64), nullable=True),
         sa.Column("renewable_until", sa.BigInteger(), nullable=True),
+        sa.Column("begun", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("organisation", "id"),
         sa.UniqueConstraint("id"),
         sa.UniqueConstraint("list_number", "list_index"),
     )
     op.create_index(
         "issuer_credentials_agent", "issuer_credentials", ["organisation", "agent_id", "issued"], unique=False
+    )
+    op.create_index(
+        "issuer_credentials_begun",
+        "issuer_credentials",
+        ["organisation", "begun"],
+        unique=False,
+        postgresql_where=sa.text("begun IS NOT NULL"),
+        sqlite_where=sa.text("begun IS NOT NULL"),
     )
     op.create_index("issuer_credentials_ends", "issuer_credentials", ["organisation", "valid_until"], unique=False)
     op.create_index("issuer_credentials_issued", "issuer_credentials", ["organisation", "issued", "id"], unique=False)
@@ -262,6 +271,22 @@ def upgrade(op: Operations) -> None:
         sa.PrimaryKeyConstraint("organisation", "key"),
     )
     op.create_table(
+        "issuer_issuing_keys",
+        sa.Column("organisation", sa.String(length=64), nullable=False),
+        sa.Column("did", sa.String(length=256), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=True),
+        sa.Column("activates", sa.BigInteger(), nullable=False),
+        sa.Column("replaced", sa.BigInteger(), nullable=True),
+        sa.Column("ended", sa.BigInteger(), nullable=True),
+        sa.Column("why", sa.String(length=16), nullable=True),
+        sa.Column("handover", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("organisation", "did"),
+        sa.UniqueConstraint("did"),
+        sa.UniqueConstraint("organisation", "generation"),
+    )
+    op.create_table(
         "issuer_known_tools",
         sa.Column("organisation", sa.String(length=64), nullable=False),
         sa.Column("resource", sa.String(length=2048), nullable=False),
@@ -331,6 +356,7 @@ def downgrade(op: Operations) -> None:
     op.drop_table("issuer_notices")
     op.drop_table("issuer_labels")
     op.drop_table("issuer_known_tools")
+    op.drop_table("issuer_issuing_keys")
     op.drop_table("issuer_imports")
     op.drop_table("issuer_groups")
     op.drop_table("issuer_granting_policies")

@@ -60,6 +60,16 @@ def upgrade(op: Operations) -> None:
         sa.UniqueConstraint("id"),
     )
     op.create_table(
+        "issuer_principals",
+        sa.Column("organisation", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=256), nullable=False),
+        sa.Column("roles", sa.String(length=64), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=True),
+        sa.Column("sponsors", sa.Text(), nullable=False),
+        sa.Column("named_by", sa.String(length=256), nullable=True),
+        sa.PrimaryKeyConstraint("organisation", "id"),
+    )
+    op.create_table(
         "issuer_proposals",
         sa.Column("organisation", sa.String(length=64), nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -321,6 +331,7 @@ def downgrade(op: Operations) -> None:
     op.drop_table("issuer_retries")
     op.drop_table("issuer_requests")
     op.drop_table("issuer_proposals")
+    op.drop_table("issuer_principals")
     op.drop_table("issuer_outbox")
     op.drop_table("issuer_organisations")
     op.drop_table("issuer_offers")

@@ -99,6 +99,7 @@ class Source:
     role: str | None = None
     request_id: str | None = None
     renewable_until: datetime | None = None  # no renewal is valid for longer than this
+    begun: str | None = None  # id of the credential that this one continues, by renewal or under another key
 
 
 DIRECT: Final = Source()
@@ -121,6 +122,11 @@ class Grant:
     suspended: datetime | None = None  # for itself; its agent may be suspended besides
     renewed_to: str | None = None  # the credential that follows it
     source: Source = DIRECT
+
+    @property
+    def begun(self) -> str:
+        """Id of the first credential of its line, under which all that continue it are counted."""
+        return self.source.begun or self.id
 
     def state_at(self, now: datetime) -> GrantState:
         """Return what the credential is at a moment."""

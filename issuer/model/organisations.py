@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
 
-Control = Literal["trust", "switch", "control"]  # trust list, the organisation's kill switch, this setting itself
+Control = Literal["trust", "switch", "keys", "control"]  # trust list, own kill switch, keys, this setting itself
 
 CONTROLS: Final[tuple[Control, ...]] = get_args(Control)
 

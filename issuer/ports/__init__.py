@@ -11,10 +11,11 @@ from issuer.ports.agents import AgentWork
 from issuer.ports.delegations import DelegationWork
 from issuer.ports.enrolment import AttestationWork, EnrolmentWork
 from issuer.ports.grants import GrantWork
-from issuer.ports.keys import KeyWork
+from issuer.ports.keys import IssuingKeyWork, KeyWork
 from issuer.ports.notices import NoticeWork
 from issuer.ports.offers import OfferWork
 from issuer.ports.organisations import OrganisationWork
+from issuer.ports.principals import PrincipalWork
 from issuer.ports.registry import BlueprintWork, RegistryWork, SwitchWork
 from issuer.ports.requests import RequestWork
 from issuer.ports.roles import RoleWork
@@ -29,6 +30,7 @@ class Work(
     BlueprintWork,
     SwitchWork,
     KeyWork,
+    IssuingKeyWork,
     EnrolmentWork,
     AttestationWork,
     GrantWork,
@@ -40,6 +42,7 @@ class Work(
     NoticeWork,
     OfferWork,
     OrganisationWork,
+    PrincipalWork,
     TrustWork,
     Protocol,
 ):

@@ -38,16 +38,20 @@ class GrantWork(Protocol):
         now: datetime,
         limit: int,
         owner: str | None = None,
+        after: tuple[datetime, str] | None = None,
     ) -> Sequence[Grant]:
-        """Return credentials that are in a state now, newest first; with `owner` those of its agents alone."""
+        """Return credentials that are in a state now, newest first; with `owner` those of its agents alone.
+
+        With `after`, the time and id of one, those that follow it.
+        """
         ...
 
     async def agents_by_name(self, identifiers: Sequence[str], *, organisation: str) -> dict[str, Agent]:
         """Return agents by what they were asked for, `agent_id` or DID, held until the transaction ends."""
         ...
 
-    async def lineage(self, identifier: str, *, organisation: str) -> Sequence[str]:
-        """Return a credential and all that it was renewed to, as ids."""
+    async def lineage(self, identifier: str, *, organisation: str, now: datetime) -> Sequence[str]:
+        """Return a credential and all of its line that are not over, as ids: what it continues, what continues it."""
         ...
 
     async def granted_from(
@@ -59,9 +63,12 @@ class GrantWork(Protocol):
         template: str | None = None,
         agent_id: str | None = None,
         unfounded: bool = False,
-        revoked_too: bool = False,
+        counting: bool = False,
     ) -> Sequence[str]:
-        """Return live credentials that came from a role or a template, or those that these do not give any more."""
+        """Return live credentials that came from a role or a template, or those that these do not give any more.
+
+        With `counting` also those that were revoked or lapsed before the time of what is counted of them was over.
+        """
         ...
 
     async def handed_on(self, identifiers: Sequence[str]) -> Sequence[str]:

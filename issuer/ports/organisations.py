@@ -44,8 +44,10 @@ class OrganisationWork(Protocol):
         """Return a proposal."""
         ...
 
-    async def proposals(self, organisation: str, *, limit: int) -> Sequence[Proposal]:
-        """Return proposals, the newest first."""
+    async def proposals(
+        self, organisation: str, *, after: tuple[datetime, str] | None = None, limit: int
+    ) -> Sequence[Proposal]:
+        """Return proposals, the newest first; with `after`, the time and id of one, those that follow it."""
         ...
 
     async def decide_proposal(

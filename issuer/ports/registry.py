@@ -36,6 +36,10 @@ class RegistryWork(Protocol):
         """Return what happened to an agent, the newest first, before the place `after` (0: from now)."""
         ...
 
+    async def handed_over(self, agent: Agent) -> datetime | None:
+        """Return when an agent was last given to another owner; None when it never was."""
+        ...
+
     async def known_imports(self, organisation: str, keys: Sequence[str]) -> dict[str, str]:
         """Return the agents that rows were imported as before, by key."""
         ...

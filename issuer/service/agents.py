@@ -15,6 +15,7 @@ from issuer.model import ANNOUNCED, Agent, Change, Grant, NewAgent, Notice, Oper
 from issuer.naming import require_text, skeleton
 from issuer.service.grouping import require_groups
 from issuer.service.office import Office
+from issuer.service.principals import require_sponsors
 from issuer.service.waking import require_may_wake
 
 MAX_STANDING = 16  # credentials of one answer: as many as one presentation may hold
@@ -52,6 +53,7 @@ class Agents:
         challenge, enrolment = invite(agent.agent_id, now=now)
         async with self.office.store.work() as work:
             await require_groups(work, agent.groups, organisation=agent.organisation, by=by)
+            await require_sponsors(work, [agent.sponsor], by=by)
             await work.add_agent(agent, enrolment, skeleton=skeleton(agent.name), by=by.principal or "")
             event = self.office.event(by, "agent.create", agent.agent_id, f"{agent.name} was registered")
             await work.record(event)

@@ -19,7 +19,7 @@ class DIDDocuments:
 
     def issuer(self) -> dict[str, object]:
         """Return the document of the deployment's own organisation.  Raises: NotFound."""
-        return issuer_document(self.office.url, self.office.key_of(HOME))
+        return issuer_document(self.office.url, [key.did for key in self.office.ring.believed(HOME)])
 
     def linkage(self) -> dict[str, object]:
         """Return the statement that our DID and our domain belong together."""

@@ -17,6 +17,7 @@ from issuer.model.registry import ImportRow, RowResult
 from issuer.naming import require_text, skeleton
 from issuer.ports import Work
 from issuer.possession import PURPOSE, prove_agent
+from issuer.principals import require_may_say
 from issuer.service.office import Office
 
 
@@ -54,10 +55,12 @@ class Imports:
         async with self.office.store.work() as work:
             before = await work.known_imports(by.organisation, [row.key for row in rows])
             results |= {key: RowResult(key=key, outcome="exists", agent_id=known) for key, known in before.items()}
+            given = await work.principal(by.principal or "", organisation=by.organisation)
             judged: list[_Judged] = []
             for row in rows:
                 if row.key not in results:
                     try:
+                        require_may_say([row.new.sponsor], given, by=by)
                         judged.append(self._judge(row, by=by, now=now))
                     except DidAgentError as error:
                         results[row.key] = refused(row.key, error)

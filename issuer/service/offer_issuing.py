@@ -92,7 +92,7 @@ class Issuing:
         if configuration.form == "dc+sd-jwt":
             # It is not kept: the record holds the same facts, without the proof they would have as VCDM.
             grant = replace(grant, document={name: grant.document[name] for name in grant.document if name != "proof"})
-            key = self.office.key_of(agent.organisation)
+            key = self.office.key_for(agent.organisation, place)
             credential = capability_sd_jwt(grant, key=key, issuer_url=self.office.url)
         if not await self.work.add_grant(grant):
             raise StoreUnavailable("the place in the status list is taken")
@@ -111,6 +111,7 @@ class Issuing:
     async def _place(self, organisation: str) -> Place:
         size, issuer = self.office.list_size, self.office.did_of(organisation)
         (lease,) = await self.work.lease(organisation, 1, issuer=issuer, size=size, capacity=require_size(size))
+        self.office.places.remember(issuer, [lease])
         return next(lease.places())
 
     async def _record(self, made: Made, offer: Offer, agent: Agent, words: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 import uuid
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from typing import cast
 
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
@@ -13,8 +12,10 @@ from did_agent.did.key import did_key
 from did_agent.errors import DidAgentError
 from did_agent.keys.ed25519 import SigningKey
 from issuer.model import HOME, Operator
+from issuer.model.status import Place
 from issuer.ports import News, Store
 from issuer.service.places import KeptLists, LeasedPlaces
+from issuer.service.ring import Ring
 from issuer.status_lists import LIST_SIZE
 
 
@@ -29,25 +30,35 @@ class Office:
     clock: Clock
     list_size: int = LIST_SIZE  # places of a new status list
     places: LeasedPlaces = field(default_factory=LeasedPlaces, repr=False, compare=False)
-    keys: dict[str, SigningKey] = field(default_factory=dict, repr=False, compare=False)  # of organisations
+    ring: Ring = field(default=cast("Ring", None), repr=False, compare=False)  # None: one that nobody changes
     lists: KeptLists = field(default_factory=KeptLists, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the ring of an issuer whose keys nobody changes."""
+        if cast("Ring | None", self.ring) is None:
+            object.__setattr__(self, "ring", Ring(self.key, clock=self.clock))
 
     def key_of(self, organisation: str) -> SigningKey:
         """Return the key that signs an organisation's credentials and lists (KEY-04).
 
-        It is made from the issuer's own and the organisation's name, so it lies nowhere, and replicas have the same.
+        Raises: KeysUnavailable.
         """
-        if organisation == HOME:
-            return self.key
-        known = self.keys.get(organisation)
-        if known is None:
-            label = b"did-agent key of organisation v1 " + organisation.encode()
-            known = self.keys[organisation] = SigningKey.from_seed(hmac.digest(self.key.seed(), label, sha256))
-        return known
+        return self.ring.signer(organisation)
+
+    def key_for(self, organisation: str, place: Place) -> SigningKey:
+        """Return the key of the list that a credential has its place in: no other one is believed beside it (VCX-10).
+
+        Raises: KeysUnavailable when that key ended meanwhile.
+        """
+        issuer = self.places.issuer_of(place)
+        return self.ring.signer(organisation) if issuer is None else self.ring.find(organisation, issuer)
 
     def did_of(self, organisation: str) -> str:
-        """Return the DID under which an organisation issues."""
-        return did_key(self.key_of(organisation).public)
+        """Return the DID under which an organisation issues.
+
+        Raises: KeysUnavailable.
+        """
+        return self.ring.signing(organisation).did
 
     async def record_refusal(self, error: DidAgentError, *, action: str, target: str | None, by: Operator) -> None:
         """Record an action that was refused.

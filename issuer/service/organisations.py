@@ -18,6 +18,7 @@ from issuer.model.organisations import Control, Organisation, Proposal
 from issuer.model.registry import Switch
 from issuer.naming import require_text
 from issuer.ports import Work
+from issuer.service.issuing import IssuingKeys
 from issuer.service.office import Office
 
 REMEMBERED: Final = timedelta(seconds=1)  # how long an organisation counts as known without another look (REV-01)
@@ -31,6 +32,7 @@ class Organisations:
     """Who shares the deployment."""
 
     office: Office
+    keys: IssuingKeys | None = None  # for new organisations
     _known: dict[str, tuple[datetime, Organisation]] = field(default_factory=dict, repr=False, compare=False)
 
     async def create(self, name: str, title: str, resources: Sequence[str], *, by: Operator) -> Organisation:
@@ -53,9 +55,13 @@ class Organisations:
         async with self.office.store.work() as work:
             if not await work.add_organisation(made):
                 raise StateConflict("there is an organisation of this name")
+            if self.keys is not None:
+                await self.keys.begin(work, name)
             await _require_room(work)
             await work.raise_trust_version(HOME)
             await work.record(self.office.event(by, "organisation.create", name, made.title or name))
+            kept = await work.issuing_keys()
+        self.office.ring.adopt(kept)
         self.office.news.wake_audit()
         return made
 
@@ -204,13 +210,15 @@ class Organisations:
         self.office.news.wake_audit()
         return made
 
-    async def proposals(self, *, limit: int, by: Operator) -> Sequence[Proposal]:
+    async def proposals(
+        self, *, after: tuple[datetime, str] | None = None, limit: int, by: Operator
+    ) -> Sequence[Proposal]:
         """Return proposals, the newest first.
 
         Raises: StoreUnavailable.
         """
         async with self.office.store.work() as work:
-            return await work.proposals(by.organisation, limit=limit)
+            return await work.proposals(by.organisation, after=after, limit=limit)
 
     async def decide(self, identifier: str, verdict: Literal["approved", "rejected"], *, by: Operator) -> Proposal:
         """Decide a proposal, once; whoever made it may reject it, never approve it.

@@ -26,6 +26,7 @@ class LeasedPlaces:
 
     _waiting: dict[tuple[str, str], deque[Iterator[Place]]] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _issuers: dict[int, str] = field(default_factory=dict)  # by list
 
     def lock(self, organisation: str) -> asyncio.Lock:
         """Return what is held while an organisation leases: one asks, the others get of it."""
@@ -35,7 +36,16 @@ class LeasedPlaces:
         """Keep what was leased."""
         for known in [key for key in self._waiting if key[0] == organisation and key[1] != issuer]:
             del self._waiting[known]  # lists of a key before this one
+        self.remember(issuer, leases)
         self._waiting.setdefault((organisation, issuer), deque()).extend(lease.places() for lease in leases)
+
+    def remember(self, issuer: str, leases: Sequence[Lease]) -> None:
+        """Keep in mind which DID signs the lists of places that were leased."""
+        self._issuers.update((lease.list_number, issuer) for lease in leases)
+
+    def issuer_of(self, place: Place) -> str | None:
+        """Return the DID that signs the list of a place, if it was leased here."""
+        return self._issuers.get(place.list_number)
 
     def take(self, organisation: str, issuer: str, count: int) -> list[Place]:
         """Return up to `count` places, each only once."""

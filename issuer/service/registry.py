@@ -20,8 +20,11 @@ from issuer.model.registry import (
     Stopping,
 )
 from issuer.naming import require_text, skeleton
+from issuer.ports import Work
+from issuer.principals import require_owner
 from issuer.service.grouping import require_groups
 from issuer.service.office import Office
+from issuer.service.principals import require_sponsors
 from issuer.service.roles import end_unfounded
 
 MAX_TERMS = 4  # words of one search
@@ -62,11 +65,9 @@ class Registry:
             agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
             if agent.state == "retired":
                 raise StateConflict(f"{agent.name} is retired; it stays in the hands it was in")
-            if not owner.strip():
-                raise InvalidParameter("owner: somebody must own an agent")
-            if sponsor not in (None, agent.sponsor) and owner == agent.owner and own_alone(by) is not None:
-                raise InsufficientScope("issuer:manage is needed to change who answers for an agent that one keeps")
-            # A new owner brings its sponsor: who answers may change with the hands, whoever hands it over.
+            require_owner(owner, await work.principal(owner, organisation=by.organisation), now=now)
+            if sponsor not in (None, agent.sponsor):
+                await _require_brought(work, agent, owner=owner, sponsor=sponsor or "", by=by)
             result = require_agent(replace(agent, owner=owner, sponsor=sponsor or agent.sponsor, changed=now))
             await work.describe_agent(result, skeleton=skeleton(result.name))
             words = f"from {agent.owner} to {owner}: {reason}"
@@ -134,6 +135,16 @@ class Registry:
         """
         async with self.office.store.work() as work:
             return await work.impact_of_switch(scope, target, organisation=by.organisation, now=self.office.clock())
+
+
+async def _require_brought(work: Work, agent: Agent, *, owner: str, sponsor: str, by: Operator) -> None:
+    """Return when who answers for an agent may change with its hands: a new owner brings a sponsor of its own.
+
+    Raises: InsufficientScope, StoreUnavailable.
+    """
+    if own_alone(by) is not None and owner == agent.owner:
+        raise InsufficientScope("issuer:manage is needed to change who answers for an agent that one keeps")
+    await require_sponsors(work, [sponsor], by=replace(by, principal=owner))
 
 
 def _differences(before: Agent, after: Agent) -> str:

@@ -11,7 +11,7 @@ from did_agent.credential.issuance import new_id
 from did_agent.credential.model import parse_capability_credential
 from did_agent.errors import StoreUnavailable
 from did_agent.proof.data_integrity import DEFAULT_SUITE
-from issuer.granting import grant_capabilities, has_budget
+from issuer.granting import continues, grant_capabilities
 from issuer.model import Agent, Grant, GrantState, Notice
 from issuer.model.status import Place
 from issuer.ports import Work
@@ -24,9 +24,11 @@ _LIVE: Final[tuple[GrantState, ...]] = ("active", "suspended")
 
 async def live_grants(work: Work, agent: Agent, now: datetime) -> Sequence[Grant]:
     """Return the credentials of an agent that are in force, or suspended and may come back."""
-    own, found = {"organisation": agent.organisation, "agent_id": agent.agent_id}, list[Grant]()
+    found = list[Grant]()
     for state in _LIVE:
-        found += await work.grants(**own, state=state, now=now, limit=MAX_LIVE)
+        found += await work.grants(
+            organisation=agent.organisation, agent_id=agent.agent_id, state=state, now=now, limit=MAX_LIVE
+        )
     return found
 
 
@@ -35,8 +37,9 @@ async def reissue(
 ) -> list[Grant]:
     """Grant `held` again to the agent's key of now, and revoke what went to the one before.
 
-    What is suspended goes over suspended; of a credential and the one it was renewed to, the later alone.  What has a
-    budget for its whole life ends without another: that is granted anew by whoever may, not by a change of keys.
+    What is suspended goes over suspended; of a credential and the one it was renewed to, the later alone.  What was
+    spent stays spent: both are counted in the account of the first of their line.  Where that cannot be, because the
+    organisation signs with another key by now, a budget ends.
 
     Raises: StoreUnavailable when there are fewer places than credentials.
     """
@@ -44,18 +47,16 @@ async def reissue(
     live = await work.granted_from(organisation=agent.organisation, agent_id=agent.agent_id, now=now)
     beyond = [one for one in live if one not in known]  # more than goes over; it must not outlive the key
     for grant in held:
-        if grant.renewed_to in known:
+        if grant.renewed_to is not None:
             continue
         parsed = parse_capability_credential(grant.document)
-        if has_budget(parsed.capabilities):
-            continue  # counted over one credential's life: under another id it would begin anew
         place = next(places, None)
         if place is None:
             raise StoreUnavailable("more credentials than were counted: try again")
         again = grant_capabilities(
             agent,
             parsed.capabilities,
-            key=office.key_of(agent.organisation),
+            key=office.key_for(agent.organisation, place),
             issuer_url=office.url,
             place=place,
             valid_seconds=max(1, int((grant.valid_until - now).total_seconds())),
@@ -63,8 +64,10 @@ async def reissue(
             on_behalf_of=parsed.on_behalf_of,
             now=now,
             cryptosuite=_suite_of(grant),
+            source=replace(grant.source, begun=grant.begun),
         )
-        again = replace(again, source=grant.source)
+        if not continues(grant, again):
+            continue
         await work.add_grant(again)
         if grant.suspended is not None:
             await work.suspend_grants([again.id], now)

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from did_agent.errors import NotFound, StateConflict, StoreUnavailable
 from issuer.access import require_within
-from issuer.granting import LAST_PART, decide_terms, has_budget, renewal_of
+from issuer.granting import LAST_PART, continues, decide_terms, has_budget, newest, renewal_of, resumed
 from issuer.model import Agent, Grant, Operator
-from issuer.model.grants import MAX_TEMPLATES, AgentRole, Entitlement, GrantingPolicy, NewGrant
+from issuer.model.grants import MAX_TEMPLATES, AgentRole, Entitlement, GrantingPolicy, NewGrant, Terms
 from issuer.ports import Work
 from issuer.roles import entitled
 from issuer.service.ending import end_credentials
@@ -45,8 +45,11 @@ class Renewals:
             if grant.source.template is not None:
                 template = await work.capability_template(grant.source.template, organisation=agent.organisation)
             roles = await work.roles_of(agent) if grant.source.role is not None else ()
-            terms = renewal_of(grant, template, roles, policy, now=now)
+            first = await work.grant(grant.begun, organisation=agent.organisation) or grant
+            terms = renewal_of(grant, first, template, roles, policy, now=now)
             made = make_grant(self.office, agent, terms, place=place)
+            if not continues(grant, made):
+                raise StateConflict("its issuer signs with another key by now, under which its budget would begin anew")
             if not await work.mark_renewed(grant.id, made.id):
                 raise StoreUnavailable("it is being renewed: try again")
             await work.add_grants([made])
@@ -82,31 +85,37 @@ class Renewals:
         async with self.office.store.work() as work:
             agent = require_within(by, await work.agent(identifier, organisation=by.organisation))
             missing = await self._missing(work, agent)
-            policy = await work.granting_policy(agent.organisation)
+            # What came up meanwhile is given next time.
             made = []
-            for one, place in zip(missing, places, strict=False):  # what came up meanwhile is given next time
-                new = NewGrant(agent=agent.agent_id, template=one.template.name)
-                terms = decide_terms(new, one.template, policy, now=self.office.clock(), role=one.role)
-                made.append(make_grant(self.office, agent, terms, place=place))
+            for (terms, last), place in zip(missing, places, strict=False):
+                one = make_grant(self.office, agent, terms, place=place)
+                made += [one] if last is None or continues(last, one) else []
             await work.add_grants(made)
             await work.record_all([issue_event(self.office, by, grant, agent.name) for grant in made])
         self.office.news.wake_audit()
         return made
 
-    async def _missing(self, work: Work, agent: Agent) -> Sequence[Entitlement]:
-        now, found = self.office.clock(), []
+    async def _missing(self, work: Work, agent: Agent) -> Sequence[tuple[Terms, Grant | None]]:
+        """Return what to grant, each with the credential whose budget it goes on with."""
+        now, found = self.office.clock(), list[tuple[Terms, Grant | None]]()
         policy = await work.granting_policy(agent.organisation)
         for one in await self._entitled(work, await work.roles_of(agent)):
-            if not await work.granted_from(
+            is_counted = has_budget(one.template.capabilities)
+            held = await work.granted_from(
                 organisation=agent.organisation,
                 now=_held_until(one, policy, now),
                 role=one.role,
                 template=one.template.name,
                 agent_id=agent.agent_id,
-                # A budget that was ended, by hand or with a key, does not begin anew before its time.
-                revoked_too=has_budget(one.template.capabilities),
-            ):
-                found.append(one)  # noqa: PERF401  # each is asked for
+                counting=is_counted,
+            )
+            new = NewGrant(agent=agent.agent_id, template=one.template.name)
+            terms = decide_terms(new, one.template, policy, now=now, role=one.role)
+            last, given = None, None if held and not is_counted else terms
+            if is_counted:
+                last = newest(await work.grants_by_id(held, organisation=agent.organisation))
+                given = resumed(terms, last, now=now)
+            found += [] if given is None else [(given, last)]
         return found
 
     async def _entitled(self, work: Work, roles: Sequence[AgentRole]) -> Sequence[Entitlement]:

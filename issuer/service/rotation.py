@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from did_agent.encoding.digest import digest_uri
-from did_agent.errors import QuotaExceeded, Replayed, StateConflict, WrongChallenge, WrongKey
+from did_agent.errors import NotFound, QuotaExceeded, Replayed, StateConflict, WrongChallenge, WrongKey
 from did_agent.tokens.continuity import verify_continuity
 from issuer.access import require_within
 from issuer.enrolment import invite
@@ -33,6 +33,15 @@ class Replaced:
     agent: Agent
     identity: dict[str, object]
     grants: Sequence[Grant]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succession:
+    """An agent's keys, the newest first, and when it was last given to another owner."""
+
+    agent: Agent
+    keys: Sequence[AgentKey]
+    handed_over: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +84,7 @@ class Rotation:
         return Replaced(agent=changed, identity=identity_of(self.office, changed, now), grants=made)
 
     async def _require_patience(self, work: Work, agent: Agent, now: datetime) -> None:
-        # What is spent of a credential is counted under its id, and each key gets credentials of its own.
+        # Each key takes places in status lists, and news for everybody: of an agent that is alright a few a year.
         known = await work.keys(agent.organisation, agent.agent_id, limit=MAX_ROTATIONS + 1)
         if sum(key.added > now - timedelta(days=1) for key in known) > MAX_ROTATIONS:
             raise QuotaExceeded(f"an agent replaces its key at most {MAX_ROTATIONS} times a day")
@@ -112,3 +121,18 @@ class Rotation:
         async with self.office.store.work() as work:
             agent = require_within(by, await work.agent(identifier, organisation=by.organisation, hold=False))
             return await work.keys(agent.organisation, agent.agent_id, limit=MAX_KEYS)
+
+    async def succession(self, did: str) -> Succession:
+        """Return which keys came before and after one that some agent has or had, for the parties of the deployment.
+
+        Raises: NotFound, StoreUnavailable.
+        """
+        async with self.office.store.work() as work:
+            known = await work.key(did)
+            agent = None
+            if known is not None:
+                agent = await work.agent(known.agent_id, organisation=known.organisation, hold=False)
+            if agent is None:
+                raise NotFound("there is no such agent")
+            keys = await work.keys(agent.organisation, agent.agent_id, limit=MAX_KEYS)
+            return Succession(agent=agent, keys=keys, handed_over=await work.handed_over(agent))

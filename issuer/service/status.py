@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from did_agent.did.key import did_key
 from did_agent.encoding.digest import digest_uri
-from did_agent.errors import KeysUnavailable, NotFound
+from did_agent.errors import NotFound
 from did_agent.keys.ed25519 import SigningKey
-from issuer.model.status import Flip, Place, StatusList
+from issuer.model.status import Flip, Place
 from issuer.service.office import Office
 from issuer.service.places import BLOCK, Form, KeptList, ServedList
 from issuer.status_lists import Bits, require_size, sign_list, sign_token_list, window_of
@@ -116,20 +115,14 @@ class Statuses:
         return kept
 
     async def _build(self, kept: KeptList, form: Form, now: datetime) -> ServedList:
-        key = self._key_for(kept.listed)
+        # By the key of its credentials and no other: a list by another one would be believed by nobody (VCX-10).
+        key = self.office.ring.find(kept.listed.organisation, kept.listed.issuer)
         # Compressing takes milliseconds and lets go of the interpreter; other requests go on.  Nobody changes the
         # bits meanwhile: that takes the lock of this list.
         body = await asyncio.to_thread(_signed, kept, form, key, self.office.url, now)
         served = ServedList(body=body, tag=digest_uri(body)[-43:], version=kept.version, window=window_of(now))
         kept.served[form] = served
         return served
-
-    def _key_for(self, listed: StatusList) -> SigningKey:
-        key = self.office.key_of(listed.organisation)
-        if did_key(key.public) != listed.issuer:
-            # A list by another key than its credentials would be believed by nobody (VCX-10).
-            raise KeysUnavailable(f"the key of {listed.issuer} is not at hand")
-        return key
 
 
 def _signed(kept: KeptList, form: Form, key: SigningKey, url: str, now: datetime) -> bytes:

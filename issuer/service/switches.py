@@ -64,6 +64,15 @@ class Switches:
         self.office.news.wake_audit()
         return off, resumed, await self.office.news.push()
 
+    async def is_of_all(self, identifier: str, *, by: Operator) -> bool:
+        """Tell whether a switch stopped the whole organisation; one that is not known is refused anyway.
+
+        Raises: StoreUnavailable.
+        """
+        async with self.office.store.work() as work:
+            switch = await work.switch(identifier, organisation=by.organisation)
+        return switch is not None and switch.scope == "organisation"
+
     async def list(self, *, on: bool | None, after: str, limit: int, by: Operator) -> Sequence[Switch]:
         """Return switches.
 

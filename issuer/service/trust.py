@@ -9,8 +9,17 @@ from typing import Final, NamedTuple
 
 from did_agent.credential.issuance import new_id
 from did_agent.credential.trust import KINDS
+from did_agent.did.key import did_key
 from did_agent.errors import InvalidParameter, NotFound, StateConflict
-from did_agent.tokens.trust_list import LIFE, MAX_ENTRIES, TrustEntry, TrustList, require_entry, sign_trust_list
+from did_agent.tokens.trust_list import (
+    LIFE,
+    MAX_ENTRIES,
+    TrustEntry,
+    TrustList,
+    neighbour_id,
+    require_entry,
+    sign_trust_list,
+)
 from issuer.model import HOME, Operator
 from issuer.model.organisations import Organisation
 from issuer.model.trust import TrustLine
@@ -107,37 +116,46 @@ class TrustRegistry:
             version = await work.trust_version(organisation)
             if known is not None and known.version == version and timedelta(0) <= now - known.issued < SIGN_EVERY:
                 return known.text
+            # With the version they are of: what another replica changed is not listed as it was before.
+            self.office.ring.adopt(await work.issuing_keys())
             lines = await work.trust_lines(organisation)
             others = await work.organisations() if organisation == HOME else []
             others = [one for one in others if one.name != HOME and one.resources]
         if organisation != HOME and not version:
             raise NotFound("there is no such trust list")
-        issued = now.replace(microsecond=0)
+        issued, keys = now.replace(microsecond=0), self.office.ring.of(organisation)
+        key = self.office.key_of(organisation)
         found = TrustList(
-            issuer=self.office.did_of(organisation),
+            issuer=did_key(key.public),
             version=version,
             issued=issued,
             expires=issued + LIFE,
             own=self._own(organisation),
-            entries=(*(line.entry for line in lines), *map(self._neighbour, others)),
+            entries=(*(line.entry for line in lines), *(entry for one in others for entry in self._neighbour(one))),
+            ended=tuple(one.did for one in keys if one.why is not None),
+            handovers=tuple(one.handover for one in keys if one.handover is not None),
         )
-        text = sign_trust_list(found, key=self.office.key_of(organisation))
+        text = sign_trust_list(found, key=key)
         self._signed[organisation] = _Signed(version, issued, text)
         return text
 
-    def _neighbour(self, organisation: Organisation) -> TrustEntry:
-        """Return what an organisation of this deployment is trusted for: the resources it was given, nothing else."""
-        return TrustEntry(
-            id=f"organisation-{organisation.name}",
-            issuer=self.office.did_of(organisation.name),
+    def _neighbour(self, organisation: Organisation) -> Sequence[TrustEntry]:
+        """Return what an organisation of this deployment is trusted for: the resources it was given, nothing else.
+
+        Each of its keys that is believed has a line, and all of them count as one.
+        """
+        entry = TrustEntry(
+            id=neighbour_id(organisation.name),
+            issuer=organisation.name,
             url=self.office.url,
             kinds=frozenset(KINDS),
             resources=frozenset(organisation.resources),
         )
+        return [replace(entry, issuer=did) for did in self._own(organisation.name)]
 
     def _own(self, organisation: str) -> tuple[str, ...]:
-        """Return the DIDs of this deployment's own issuers, as far as a list of this organisation speaks for them."""
-        return (self.office.did_of(organisation),)
+        """Return the DIDs an organisation of ours is believed under, first the one that signs."""
+        return tuple(key.did for key in self.office.ring.believed(organisation))
 
 
 def _told(line: TrustLine, version: int) -> dict[str, str]:

@@ -12,6 +12,8 @@ SECURITY: Final[dict[str, Schema]] = {
 }
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
 
+_TAKEN: Final = record("refused", accepted=WHOLE, duplicates=WHOLE, size=WHOLE, refused=listed(TEXT))
+
 
 def _read(summary: str, answer: Answer, *required: str, **query: Schema) -> Operation:
     return Operation(summary=summary, answers={200: answer}, query=query, required=required, auth=("reader",))
@@ -20,7 +22,9 @@ def _read(summary: str, answer: Answer, *required: str, **query: Schema) -> Oper
 OPERATIONS: Final[dict[str, Operation]] = {
     "POST /events": Operation(
         summary="Deliver audit events",
-        answers={200: Answer("Taken.", record(accepted=WHOLE, duplicates=WHOLE, size=WHOLE))},
+        answers={
+            200: Answer("Taken.", record("refused", accepted=WHOLE, duplicates=WHOLE, size=WHOLE, refused=listed(TEXT)))
+        },
         body=record(events=listed(ANY)),
         auth=("party",),
     ),
@@ -35,13 +39,26 @@ OPERATIONS: Final[dict[str, Operation]] = {
         target=TEXT,
         action=TEXT,
         decision=one_of("allow", "deny"),
+        id=TEXT,
     ),
-    "GET /checkpoint": _read("The signed checkpoint", Answer("A signed note.", TEXT, "text/plain")),
+    "GET /checkpoint": Operation(
+        summary="The signed checkpoint, the newest or that of a size",
+        answers={200: Answer("A signed note.", TEXT, "text/plain"), 304: Answer("The same.")},
+        query={"size": _NUMBER},
+        auth=("reader",),
+    ),
+    "GET /checkpoints": _read(
+        "Every signed checkpoint, the smallest first",
+        Answer("A page of them.", record(checkpoints=listed(record(size=WHOLE, note=TEXT, made=WHOLE)))),
+        after=_NUMBER,
+        limit=_NUMBER,
+    ),
     "GET /proofs/inclusion": _read(
-        "That a row is in the log",
+        "That a row is in the log: one of its number or the event's id is asked for",
         Answer("The proof.", record(seq=WHOLE, size=WHOLE, root=TEXT, proof=listed(TEXT))),
-        "seq",
         seq=_NUMBER,
+        id=TEXT,
+        size=_NUMBER,
     ),
     "GET /proofs/consistency": _read(
         "That the log only grew",

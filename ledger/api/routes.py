@@ -3,63 +3,89 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Final
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from did_agent.adapters.web_input import Parameters, bearer, plain_app, read_query, request_id, require_media_type
 from did_agent.encoding import base64url
 from did_agent.errors import DidAgentError, InvalidParameter, NotFound
+from did_agent.tokens.access_token import HOME
 from ledger.model import MAX_PAGE, Question, Row
 from ledger.service import LedgerService
 from verifier.http import bearer_alone
+from verifier.model import Admission
 from verifier.service import Verifier, require_scope
 
 READ_SCOPE: Final = "audit:read"
 _MAX_ROW: Final = 2**53 - 1
-_FILTERS: Final = ("principal", "actor", "target", "action", "decision")
+_FILTERS: Final = ("principal", "actor", "target", "action", "decision", "id")
 
 
-def ledger_api(  # noqa: C901  # one short handler per route
+def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
     service: LedgerService, verifier: Verifier, *, did: str
 ) -> FastAPI:
     """Return the ledger's API."""
     app = plain_app(title="did-agent ledger")
 
-    async def require_reader(request: Request) -> None:
+    async def require_reader(request: Request) -> str | None:
         try:
-            require_scope(await verifier.admit(bearer_alone(bearer(request))), READ_SCOPE)
+            admission = await verifier.admit(bearer_alone(bearer(request)))
+            require_scope(admission, READ_SCOPE)
         except DidAgentError as error:
             await verifier.refuse(error, action="audit.read", request_id=request_id(request))
             raise
+        return _view(admission)
 
     @app.post("/events")
     async def take(request: Request) -> JSONResponse:
         require_media_type(request, "application/json")
         taken = await service.take(bearer(request), await request.body())
-        return JSONResponse({"accepted": taken.accepted, "duplicates": taken.duplicates, "size": taken.size})
+        members = {"accepted": taken.accepted, "duplicates": taken.duplicates, "size": taken.size}
+        return JSONResponse({**members, "refused": list(taken.refused)} if taken.refused else members)
 
     @app.get("/events")
     async def rows(request: Request) -> JSONResponse:
-        await require_reader(request)
-        found = await service.log.rows(_question(read_query(request)))
+        whose = await require_reader(request)
+        found = await service.log.rows(_question(read_query(request), whose))
         return JSONResponse({"events": [_wire(row) for row in found], "size": await service.log.size()})
 
     @app.get("/checkpoint")
-    async def checkpoint(request: Request) -> PlainTextResponse:
+    async def checkpoint(request: Request) -> Response:
         await require_reader(request)
-        note = await service.log.checkpoint()
+        query = read_query(request)
+        note = await service.log.checkpoint(_number(query, "size", None) if query.get("size") else None)
         if note is None:
-            raise NotFound("the log is empty")
-        return PlainTextResponse(note)
+            raise NotFound("there is no such checkpoint")
+        tag = f'"{hashlib.sha256(note.encode()).hexdigest()[:32]}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        return PlainTextResponse(note, headers={"ETag": tag})
+
+    @app.get("/checkpoints")
+    async def checkpoints(request: Request) -> JSONResponse:
+        await require_reader(request)
+        query = read_query(request)
+        limit = min(_number(query, "limit", 100), MAX_PAGE)
+        found = await service.log.checkpoints(_number(query, "after", 0), limit)
+        return JSONResponse({"checkpoints": [{"size": one.size, "note": one.note, "made": one.made} for one in found]})
 
     @app.get("/proofs/inclusion")
     async def inclusion(request: Request) -> JSONResponse:
-        await require_reader(request)
-        seq = _number(read_query(request), "seq", None)
-        size, root, path = await service.prove_inclusion(seq)
+        whose = await require_reader(request)
+        query = read_query(request)
+        identifier = query.get("id")
+        if identifier is None:
+            seq = _number(query, "seq", None)
+            if whose is not None:
+                await service.require_own(seq, whose)
+        else:
+            seq = await service.find(identifier, organisation=whose)
+        at = _number(query, "size", None) if query.get("size") else None
+        size, root, path = await service.prove_inclusion(seq, at)
         members = {"seq": seq, "size": size, "root": _base64(root), "proof": [_base64(node) for node in path]}
         return JSONResponse(members)
 
@@ -73,8 +99,8 @@ def ledger_api(  # noqa: C901  # one short handler per route
 
     @app.get("/export")
     async def export(request: Request) -> StreamingResponse:
-        await require_reader(request)
-        return StreamingResponse(service.log.export(), media_type="application/jsonl")
+        whose = await require_reader(request)
+        return StreamingResponse(service.log.export(whose), media_type="application/jsonl")
 
     @app.get("/key")
     async def key() -> JSONResponse:
@@ -91,11 +117,17 @@ def ledger_api(  # noqa: C901  # one short handler per route
     return app
 
 
-def _question(query: Parameters) -> Question:
+def _view(admission: Admission) -> str | None:
+    """Return whose events alone a reader sees: its organisation's; None for those who run the deployment (WEB-02)."""
+    return None if admission.organisation == HOME else admission.organisation
+
+
+def _question(query: Parameters, whose: str | None) -> Question:
     return Question(
         after=_number(query, "after", 0),
         limit=min(_number(query, "limit", 100), MAX_PAGE),
         newest=query.get("newest") == "true",
+        organisation=whose,
         **{name: query.get(name) for name in _FILTERS},
     )
 

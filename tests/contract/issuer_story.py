@@ -79,7 +79,10 @@ def registry(team: Team) -> str:
     row = {"key": "row-1", "name": "imported", "sponsor": "Logistics", "did": did_key(team.key.public), "proof": proof}
     (agent,) = [one["agent_id"] for one in ask("POST", "/agents/import", 200, {"rows": [row]})["rows"]]
     ask("PATCH", f"/agents/{agent}", 200, {"description": "drives", "tags": ["eu", "night"]})
+    ask("PUT", "/principals/jo", 200, {"sponsors": ["Logistics"]})
+    ask("GET", "/principals", 200)
     ask("POST", f"/agents/{agent}/transfer", 200, {"owner": "jo", "reason": "a new team"})
+    ask("DELETE", "/principals/jo", 204)
     for path in (
         "/agents?tag=eu&limit=1&count=true",
         f"/agents/{agent}/history",
@@ -197,7 +200,12 @@ def others(team: Team) -> None:
     for change in ("suspend", "resume"):
         ask("POST", f"/organisations/acme/{change}", 200, WHY)
     ask("GET", "/organisations", 200)
-    ask("PUT", "/dual-control", 200, {"dual_control": ["trust"]})
+    (signs,) = ask("GET", "/issuer-keys", 200)["issuer_keys"]
+    made = ask("POST", "/issuer-keys", 201, WHY)
+    ask("GET", f"/issuer-keys/{signs['did']}/impact", 200)
+    ask("POST", f"/issuer-keys/{made['did']}/revoke", 200, WHY)
+    ask("PUT", "/dual-control", 200, {"dual_control": ["trust", "keys"]})
+    ask("POST", f"/issuer-keys/{signs['did']}/retire", 202, WHY)
     waits = ask("PUT", "/dual-control", 202, {"dual_control": []})
     ask("GET", "/proposals", 200)
     ask("POST", f"/proposals/{waits['proposal']}/reject", 200)

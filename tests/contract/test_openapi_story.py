@@ -26,6 +26,7 @@ from did_agent.keys.jwk import public_jwk
 from did_agent.presentation.present import present, present_jwt
 from did_agent.tokens.client_assertion import make_client_assertion
 from tests.contract import issuer_story, trust_story
+from tests.contract.bridge_tenants_story import tenants
 from tests.fakes.bridge_world import ASSERTION, EXCHANGE, PASSWORD, START, VP, form_of, origin
 from tests.fakes.deployment import Deployed, deployed
 
@@ -176,6 +177,7 @@ def at_the_issuer(story: Story, credential: dict[str, Any]) -> None:
     issuer.send("GET", f"/agents/{identifier}", 200, bearer=admin)
     reader = story.deployment.token("issuer", scope="registry:read")
     issuer.send("GET", f"/registry/{story.did}", 200, bearer=reader)
+    issuer.send("GET", f"/registry/{story.did}/keys", 200, bearer=reader)
     issuer.send("GET", f"/registry/{story.did}", 403, bearer=admin)  # whoever operates an organisation is no party
     issuer.send("GET", "/credentials", 200, bearer=admin)
     issuer.send("GET", f"/credentials/{credential['id']}", 200, bearer=admin)
@@ -293,17 +295,13 @@ def administration_of_the_bridge(story: Story) -> None:
     sent("GET", "/clients")
     sent("DELETE", "/clients/legacy", 204)
     sent("DELETE", "/clients/legacy", 404)
-    operator = did_key(SigningKey.generate().public)
-    sent("PUT", f"/operators/{operator}", body={"name": "Jo", "organisation": "acme", "role": "manager"})
-    sent("GET", "/operators")
-    sent("DELETE", f"/operators/{operator}", 204)
+    tenants(sent)
     rule = {"subject": "system:serviceaccount:*:orders", "agent": story.did}
     issuer = {"issuer": "https://idp.example", "name": "IdP", "vouches_for_users": True, "rules": [rule]}
     sent("PUT", "/trusted-issuers", body=issuer)
     sent("GET", "/trusted-issuers")
     sent("PUT", "/identities", 204, {"issuer": "https://idp.example", "subject": "u-1", "username": "smith"})
     sent("DELETE", "/trusted-issuers", 204, {"issuer": "https://idp.example"})
-    sent("PUT", "/user-groups", body={"username": "smith", "groups": ["staff"]})
     policy = sent("GET", "/policy").json()["policy"]
     sent("POST", "/policy/approvals", body={"policy": policy})
     record = sent("PUT", "/policy", body={"policy": policy, "note": "first"}).json()
@@ -343,13 +341,11 @@ def at_the_ledger(story: Story) -> None:
     _, headers, body = batch_request([event.canonical().decode()], ledger_url=url, key=party, now=START)
     ledger.send("POST", "/events", 200, content=body, headers=headers)
     reader = story.deployment.token("ledger")
-    ledger.send("GET", "/events?limit=2", 200, bearer=reader)
-    ledger.send("GET", "/checkpoint", 200, bearer=reader)
-    ledger.send("GET", "/proofs/inclusion?seq=1", 200, bearer=reader)
-    ledger.send("GET", "/proofs/consistency?from=1&to=1", 200, bearer=reader)
-    ledger.send("GET", "/export", 200, bearer=reader)
-    for path in ("/key", "/livez", "/readyz"):
-        ledger.send("GET", path, 200)
+    note = ledger.send("GET", "/checkpoint", 200, bearer=reader)
+    ledger.send("GET", "/checkpoint", 304, bearer=reader, headers={"If-None-Match": note.headers["etag"]})
+    reads = ("/events?limit=2", "/checkpoints", "/proofs/inclusion?seq=1", "/proofs/consistency?from=1&to=1", "/export")
+    for path in (*reads, "/key", "/livez", "/readyz"):
+        ledger.send("GET", path, 200, bearer=reader)
     ledger.send("GET", "/events", 401)
     ledger.send("GET", "/proofs/inclusion", 400, bearer=reader)
 

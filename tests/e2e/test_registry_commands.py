@@ -34,6 +34,10 @@ def test_an_agent_is_described_found_handed_over_and_followed(up: Up) -> None:
     assert up.run("agent", "search", "--tag", "nowhere").stdout == "nothing\n"
     assert up.run("agent", "search", "--state", "active", "--count").stdout == "1\n"
     assert [one["name"] for one in up.json("group", "members", "night")["agents"]] == ["buyer"]
+    refused = up.run("agent", "transfer", "buyer", "did:key:next", "--reason", "x", expected=1)
+    assert "nobody of the organisation" in refused.stderr
+    named = up.json("org", "person", "did:key:next", "--sponsor", "Bakery")
+    assert (named["principal"], named["sponsors"]) == ("did:key:next", ["Bakery"])
     handed = up.run("agent", "transfer", "buyer", "did:key:next", "--sponsor", "Bakery", "--reason", "team changed")
     assert handed.stdout == "buyer is did:key:next's; Bakery answers for it\n"
     events = [one["event"] for one in up.json("agent", "history", "buyer")["history"]]

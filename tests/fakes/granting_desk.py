@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx2
 
+from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.presentation.present import present, present_jwt
+from did_agent.tokens.continuity import make_continuity, statement_digest
 from tests.fakes.guard_world import NOW
 from tests.fakes.issuer_world import AGENT_KEY, ISSUER_URL, RESOURCE, auth, issuer
 
@@ -81,6 +83,22 @@ class Desk:
         path = f"/agents/{agent['agent_id']}/credentials"
         answer = await self.do(path, self.person("admin"), body or {"capabilities": [CAPABILITY]})
         return dict(answer["credential"])
+
+    async def rotate(self, agent: dict[str, Any], old: SigningKey, new: SigningKey) -> list[dict[str, Any]]:
+        """Have an agent replace its key, and return what it holds from then on."""
+        said = {"successor": did_key(new.public), "agent_id": agent["agent_id"], "audience": ISSUER_URL}
+        statement = make_continuity(old, now=self.now, **said)
+        answer = present_jwt([], key=new, audience=ISSUER_URL, now=self.now, nonce=statement_digest(statement))
+        body = {"statement": statement, "possession": answer}
+        return list((await self.do(f"/agents/{agent['agent_id']}/keys", self.agent(old), body))["credentials"])
+
+    async def recover(self, agent: dict[str, Any], new: SigningKey) -> list[dict[str, Any]]:
+        """Have the owner end an agent's key and another one enrol, and return what it holds from then on."""
+        path = f"/agents/{agent['agent_id']}"
+        made = await self.do(f"{path}/recovery", self.person("admin"), {"reason": "lost"})
+        proof = present([], key=new, audience=ISSUER_URL, challenge=made["enrolment"]["challenge"], now=self.now)
+        await self.do(f"{path}/enrolment", {}, {"presentation": proof})
+        return list((await self.do("/self", self.agent(new), method="GET"))["credentials"])
 
     async def state(self, credential: dict[str, Any]) -> str:
         return str((await self.get(f"/credentials/{credential['id']}"))["state"])

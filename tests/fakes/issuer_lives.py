@@ -25,10 +25,15 @@ from did_agent.presentation.present import present_jwt
 from did_agent.tokens.continuity import make_continuity, statement_digest
 from issuer.adapters.tables import outbox
 from issuer.model import LIFECYCLE, Change, State
+from issuer.service.rotation import MAX_ROTATIONS
 from tests.fakes.guard_world import NOW
-from tests.fakes.issuer_world import ADMIN, CAPABILITIES, ISSUER_URL, answer_to, issuer
+from tests.fakes.issuer_world import ADMIN, CAPABILITIES, ISSUER_URL, answer_to, issuer, named
+from tests.fakes.till import Till
 
 BECAUSE = {"reason": "because"}
+LISTED = 100  # credentials of one answer
+BUDGET = 2  # calls that one grant gives, over all its keys
+LIMITED = {"capabilities": [{**one, "limits": {"maxCalls": BUDGET}} for one in CAPABILITIES["capabilities"]]}
 T = TypeVar("T")
 
 
@@ -37,6 +42,7 @@ class Held:
     """A credential as it should be."""
 
     document: dict[str, Any]
+    begun: str  # id of the first of its line
     revoked: bool = False
 
     @property
@@ -54,12 +60,18 @@ class One:
     challenge: str
     state: State = "pending"
     key: SigningKey | None = None
+    keys: int = 0  # that it had
     held: dict[str, Held] = field(default_factory=dict)
     stopped_by: set[str] = field(default_factory=set)  # switches that are on and made it stop
 
     @property
     def live(self) -> list[Held]:
         return [one for one in self.held.values() if not one.revoked]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether its key may change twice more in a day, and all it holds and held still stands in one answer then."""
+        return len(self.held) + 2 * (len(self.live) + 1) <= LISTED and self.keys + 2 <= MAX_ROTATIONS
 
     def may(self, change: Change) -> bool:
         return (self.state, change) in LIFECYCLE
@@ -124,6 +136,7 @@ class Lives:
         self.agents: list[One] = []
         self.switches: dict[str, str] = {}  # that are on, by id: the sponsor
         self.keys = 0
+        self.till, self.spent = Till(), Counter[str]()  # a guard, and what it let pass of each line
         ours.events()
 
     def sponsor(self, number: int) -> str:
@@ -150,21 +163,27 @@ class Lives:
             return
         done = self._done(self.issuer.post(path, answer), "agent.enrol", 201)
         assert done is not None
-        one.key, one.state = key, "active"
+        one.key, one.state, one.keys = key, "active", one.keys + 1
         for held in one.live:
             held.revoked = True  # of a key that was lost: it was made anew
         self._refused(self.issuer.post(path, answer), 400, 401, 403, 404, 409)  # an invitation is good once
         self._adopt(one)
 
     def grant(self, one: One) -> None:
-        asked = self.issuer.post(f"/agents/{one.agent_id}/credentials", CAPABILITIES)
+        asked = self.issuer.post(f"/agents/{one.agent_id}/credentials", LIMITED)
         if one.state != "active":
             self._refused(asked, 409)
             return
         issued = self._done(asked, "credential.issue", 201)
         assert issued is not None
         document = issued["credential"]
-        one.held[document["id"]] = Held(document)
+        one.held[document["id"]] = Held(document, begun=document["id"])
+
+    def spend(self, held: Held) -> None:
+        """Make a call at a guard that asks for nothing but what the credential says, whatever became of it."""
+        if self.till.pays(held.document, NOW):
+            self.spent[held.begun] += 1
+        assert self.spent[held.begun] <= BUDGET
 
     def change(self, one: One, change: Change) -> None:
         asked = self.issuer.post(f"/agents/{one.agent_id}/{change}", BECAUSE)
@@ -178,7 +197,9 @@ class Lives:
 
     def revoke(self, one: One, held: Held) -> None:
         self._done(self.issuer.post(f"/credentials/{held.id}/revoke", BECAUSE), "credential.revoke", 200)
-        held.revoked = True
+        for other in one.held.values():
+            if other.begun == held.begun:
+                other.revoked = True
 
     def rotate(self, one: One) -> None:
         assert one.key is not None
@@ -193,7 +214,7 @@ class Lives:
             self._refused(asked, 401, 403, 404, 409)
             return
         self._done(asked, "agent.rotate", 201)
-        one.key = new
+        one.key, one.keys = new, one.keys + 1
         for held in one.live:
             held.revoked = True
         self._adopt(one)
@@ -215,6 +236,8 @@ class Lives:
 
     def hand_over(self, one: One, sponsor: int) -> None:
         body = {"owner": f"did:key:owner-{sponsor}", "sponsor": self.sponsor(sponsor), **BECAUSE}
+        self.issuer.run(named(self.issuer.http, body["owner"]))
+        self.issuer.events()
         asked = self.issuer.post(f"/agents/{one.agent_id}/transfer", body)
         if one.state == "retired" or (one.state == "active" and body["sponsor"] in self.switches.values()):
             self._refused(asked, 409)
@@ -280,10 +303,12 @@ class Lives:
                 document = self.issuer.get(f"/credentials/{identifier}").json()["credential"]
                 assert one.key is not None
                 assert document["credentialSubject"]["id"] == did_key(one.key.public)
-                one.held[identifier] = Held(document, revoked=shown["state"] == "revoked")
+                begun = str(document["credentialSubject"]["account"])
+                assert begun == shown["begun"]
+                one.held[identifier] = Held(document, begun=begun, revoked=shown["state"] == "revoked")
 
     def _listed(self, one: One) -> dict[str, Any]:
-        found = self.issuer.get("/credentials", agent=one.agent_id, limit="100").json()["credentials"]
+        found = self.issuer.get("/credentials", agent=one.agent_id, limit=str(LISTED)).json()["credentials"]
         assert len({row["id"] for row in found}) == len(found)
         return {row["id"]: row for row in found}
 

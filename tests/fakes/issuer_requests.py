@@ -61,13 +61,14 @@ REQUESTS: Final[Mapping[str, Ask]] = {
     "POST /agents/import": Ask(body={"rows": [ROW]}),
     "GET /agents/{identifier}": of("$active"),
     "PATCH /agents/{identifier}": of("$active", {"description": "else"}),
-    "POST /agents/{identifier}/transfer": of("$active", {"owner": "did:key:somebody", **BECAUSE}),
+    "POST /agents/{identifier}/transfer": of("$active", {"owner": "$person", **BECAUSE}),
     "GET /agents/{identifier}/history": of("$active"),
     "GET /agents/{identifier}/impact": of("$active"),
     "POST /agents/{identifier}/suspend": of("$active", BECAUSE),
     "POST /agents/{identifier}/resume": of("$suspended", BECAUSE),
     "POST /agents/{identifier}/retire": of("$active", BECAUSE),
     "GET /registry/{identifier}": of("$did"),
+    "GET /registry/{identifier}/keys": of("$did"),
     "GET /self": Ask(),
     # did:web
     "GET /.well-known/did.json": Ask(),
@@ -106,6 +107,11 @@ REQUESTS: Final[Mapping[str, Ask]] = {
     "DELETE /groups/{identifier}": of("$group"),
     "GET /groups/{identifier}/members": of("$group"),
     "POST /groups/{identifier}/members": of("$group", {"add": ["$active"]}),
+    # people
+    "GET /principals": Ask(),
+    "PUT /principals/{identifier}": of("$fresh", {"sponsors": ["Ops"]}),
+    "DELETE /principals/{identifier}": of("$person", status=NO_CONTENT),
+    # switches
     "GET /kill-switches": Ask(),
     "GET /kill-switches/impact": Ask(query={"scope": "sponsor", "target": "Nobody"}),
     "POST /kill-switches": Ask(body={"scope": "sponsor", "target": "$fresh", **BECAUSE}, status=CREATED),
@@ -154,7 +160,12 @@ REQUESTS: Final[Mapping[str, Ask]] = {
     "POST /delegations": Ask(body=delegating, status=CREATED),
     "GET /delegations": Ask(),
     "POST /delegations/{identifier}/revoke": of("$delegation", BECAUSE),
-    # organisations and trust
+    # organisations, their keys, and trust
+    "GET /issuer-keys": Ask(),
+    "POST /issuer-keys": Ask(body=BECAUSE, status=CREATED),
+    "GET /issuer-keys/{identifier}/impact": of("$issuer_key"),
+    "POST /issuer-keys/{identifier}/retire": of("$issuer_key", BECAUSE, 409),  # it signs: it may be asked for
+    "POST /issuer-keys/{identifier}/revoke": of("$issuer_key", BECAUSE),
     "POST /organisations": Ask(body={"name": "$fresh"}, status=CREATED, home_alone=True),
     "GET /organisations": Ask(),
     "POST /organisations/{identifier}/suspend": of("$organisation", BECAUSE, home_alone=True),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pyrage
 from sqlalchemy import select
 
 from did_agent.adapters.http import GuardedFetcher
@@ -24,10 +25,12 @@ from did_agent.presentation.present import present
 from issuer.adapters.sql import SQLStore, metadata, outbox
 from issuer.api.imports import LARGER
 from issuer.api.routes import Callers, Route, issuer_api
-from issuer.composition import compose, compose_enrolment, compose_wallets, compose_webhooks
+from issuer.composition import compose, compose_enrolment, compose_keys, compose_wallets, compose_webhooks
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
 from issuer.service.organisations import Organisations
+from issuer.service.principals import Principals
+from issuer.service.ring import Ring
 from tests.fakes.guard_world import BRIDGE, NOW, World, token
 from verifier.doors.token import TokenDoor
 from verifier.service import Verifier
@@ -37,6 +40,20 @@ KEY, AGENT_KEY = SigningKey.from_seed(b"i" * 32), SigningKey.from_seed(b"n" * 32
 RESOURCE = "https://mcp.example/mcp"
 OPERATOR = "did:key:operator"
 HOOKS = b"h" * 32  # what keys of webhooks are derived from
+IDENTITY = pyrage.x25519.Identity.generate()  # what keys of organisations are sealed for
+
+
+class Sealer:
+    """The identity every issuer of a test has."""
+
+    def seal(self, secret: bytes) -> str:
+        return str(bytes(pyrage.encrypt(secret, [IDENTITY.to_public()], armored=True)), "ascii")
+
+    def open(self, sealed: str) -> bytes:
+        return bytes(pyrage.decrypt(sealed.encode(), [IDENTITY]))
+
+
+SEALER = Sealer()
 CAPABILITIES = {"capabilities": [{"resource": [RESOURCE], "tools": {"a": {}}}]}
 
 
@@ -76,6 +93,7 @@ def verifier_of(office: Office, world: World) -> Verifier:
 def routes_of(office: Office, verifier: Verifier, platform: FetchJSON | None = None) -> Sequence[Route]:
     """Return every route that the issuer's app serves."""
     return (
+        *compose_keys(office, SEALER),
         *compose(office),
         *compose_enrolment(office, platform or Nowhere()),
         *compose_wallets(office, verifier, bridge_url=BRIDGE),
@@ -91,10 +109,12 @@ async def issuer(
     engine = open_database(where if isinstance(where, str) else sqlite_url(where))
     await create_schema(engine, metadata)
     world = World()
-    office = Office(store=SQLStore(engine), news=SilentNews(), key=KEY, url=ISSUER_URL, clock=clock)
+    store, ring = SQLStore(engine), Ring(KEY, clock=clock, sealer=SEALER)
+    office = Office(store=store, news=SilentNews(), key=KEY, url=ISSUER_URL, clock=clock, ring=ring)
+    await ring.refresh(store)
     verifier = verifier_of(office, world)
     agents, tenants = AgentCallers(office=office), Organisations(office=office)
-    callers = Callers(verifier=verifier, agents=agents, organisations=tenants)
+    callers = Callers(verifier=verifier, agents=agents, organisations=tenants, principals=Principals(office=office))
     routes = routes_of(office, verifier, platform)
     app = harden(issuer_api(routes, callers, office), larger=LARGER)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ISSUER_URL) as http:
@@ -160,3 +180,9 @@ async def recorded(where: Path | str) -> Sequence[AuditEvent]:
         rows = (await connection.execute(select(outbox.c.event).order_by(outbox.c.seq))).scalars().all()
     await engine.dispose()
     return [parse_event(parse_object(row)) for row in rows]
+
+
+async def named(http: httpx2.AsyncClient, principal: str, *sponsors: str, by: Mapping[str, str] = ADMIN) -> None:
+    """Let an admin name somebody, and whom they may name as sponsor."""
+    answer = await http.put(f"/principals/{principal}", json={"sponsors": [*sponsors]}, headers=dict(by))
+    assert answer.status_code == 200, answer.text

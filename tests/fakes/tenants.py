@@ -108,7 +108,8 @@ class Tenant:
 
 
 async def allow(tenant: Tenant) -> None:
-    """Let managers grant what the requests here ask for."""
+    """Let managers grant what the requests here ask for, and sponsors name who answers in them."""
+    await tenant.do(f"/principals/{tenant.subject('sponsor')}", {"sponsors": ["Ops"]}, method="PUT")
     await tenant.do("/granting-policy", {"manager_resources": [RESOURCE]}, method="PUT")
 
 
@@ -210,6 +211,12 @@ async def _proposal(at: Tenant) -> str:
     return made
 
 
+async def _issuer_key(at: Tenant) -> str:
+    """Return the key that signs."""
+    found = await at.http.get("/issuer-keys", headers=at.headers("admin"))
+    return next(str(key["did"]) for key in found.json()["issuer_keys"] if key["state"] == "active")
+
+
 async def _organisation(at: Tenant) -> str:
     return at.organisation
 
@@ -256,6 +263,7 @@ _OFFER: Final = {"agent": "$active", "capabilities": [CAPABILITY]}
 _HOOK: Final = {"url": "http://127.0.0.1:9/hook", "topics": ["*"]}
 MAKERS: Final[Mapping[str, Callable[[Tenant], Awaitable[str]]]] = {
     "organisation": _organisation,
+    "issuer_key": _issuer_key,
     "fresh": _fresh,
     "pending": _pending,
     "active": _active,
@@ -275,6 +283,7 @@ MAKERS: Final[Mapping[str, Callable[[Tenant], Awaitable[str]]]] = {
         "rule",
         {"issuer": "https://ci.example", "claims": {"sub": "x"}, "template": "$template", "agent_name": "ci"},
     ),
+    "person": _named("/principals", "person", {"sponsors": []}),
     "switch": _numbered("/kill-switches", {"scope": "group", "target": "$group", **BECAUSE}),
     "request": _numbered("/requests", {"agent": "$active", "capabilities": [CAPABILITY], **BECAUSE}, "sponsor"),
     "own_request": _own_request,

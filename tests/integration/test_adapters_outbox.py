@@ -23,7 +23,7 @@ from did_agent.adapters.outbox import Delivery, new_event_id, outbox_table, reco
 from did_agent.adapters.party import listen, serving
 from did_agent.adapters.sql import create_schema, open_database, transaction
 from did_agent.adapters.web import harden
-from did_agent.audit.delivery import fitting, verify_batch
+from did_agent.audit.delivery import MAX_BATCH, fitting, verify_batch
 from did_agent.audit.event import MAX_EVENT_BYTES, AuditEvent
 from did_agent.did.key import did_key
 from did_agent.encoding.strict_json import MAX_BODY
@@ -68,6 +68,7 @@ class Ledger:
         self.taken: list[str] = []
         self.bodies: list[int] = []
         self.status = 200
+        self.refused: list[str] = []
         self.asked = asyncio.Event()
         self.url = ""
 
@@ -80,7 +81,7 @@ class Ledger:
             self.asked.set()
             if self.status == 200:
                 self.taken += [each["target"] for each in json.loads(body)["events"]]
-            return JSONResponse({}, status_code=self.status)
+            return JSONResponse({"refused": self.refused} if self.refused else {}, status_code=self.status)
 
         return harden(Starlette(routes=[Route("/events", take, methods=["POST"])]))
 
@@ -124,9 +125,9 @@ async def party(tmp_path: Path, ledger: Ledger) -> AsyncIterator[Party]:
 
 @pytest.mark.req("AUD-01")
 async def test_events_arrive_in_order_and_leave_the_outbox_only_then(party: Party, ledger: Ledger) -> None:
-    await party.write([event(str(number)) for number in range(250)])
+    await party.write([event(str(number)) for number in range(2 * MAX_BATCH + 50)])
     await party.delivery.flush()
-    assert ledger.taken == [str(number) for number in range(250)]
+    assert ledger.taken == [str(number) for number in range(2 * MAX_BATCH + 50)]
     assert len(ledger.bodies) == 3
     assert await party.waiting() == 0
 
@@ -142,6 +143,17 @@ async def test_a_ledger_that_does_not_confirm_takes_nothing_away(party: Party, l
     ledger.status = 200
     await party.delivery.flush()
     assert (ledger.taken, await party.waiting()) == (["a"], 0)
+
+
+@pytest.mark.req("AUD-01", "AUD-04")
+async def test_an_event_the_ledger_has_otherwise_is_said_and_holds_up_no_other(
+    party: Party, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger.refused = ["urn:uuid:1"]
+    await party.write([event("a"), event("b")])
+    await party.delivery.flush()
+    assert await party.waiting() == 0
+    assert "ids it has with other content" in caplog.text
 
 
 @pytest.mark.req("AUD-01")
@@ -181,7 +193,7 @@ async def test_large_events_are_delivered_in_more_bodies_not_in_a_larger_one(par
 def test_the_largest_event_always_fits() -> None:
     assert fitting(["x" * MAX_EVENT_BYTES] * 100) == MAX_BODY // (MAX_EVENT_BYTES + 1)
     assert fitting(["é" * (MAX_BODY // 2)]) == 0
-    assert fitting(["{}"] * 500) == 100
+    assert fitting(["{}"] * 500) == MAX_BATCH
     assert fitting([]) == 0
 
 

@@ -80,6 +80,17 @@ def test_a_log_is_checked_offline_and_every_change_is_named(machine: Machine) ->
         refused(machine.run("audit", "verify", machine.file(spoiled)), 1, f"did-agent: {row}", "hint: ")
 
 
+@pytest.mark.req("AUD-03", "WEB-02")
+def test_the_view_of_one_organisation_is_checked_when_it_is_said_to_be_one(machine: Machine) -> None:
+    lines = log(machine, load_key(machine.data / "keys" / "ledger.jwk")).splitlines(keepends=True)
+    row = json.loads(lines[0])
+    view = machine.file(b"".join([json.dumps({"seq": 1, "leaf": row["leaf"]}).encode() + b"\n", *lines[1:]]))
+    refused(machine.run("audit", "verify", view), 1, "did-agent: row 1 ")
+    shown = machine.run("audit", "verify", view, "--partial")
+    assert shown.stdout.startswith("ok: 3 rows (1 of others by their hash alone), 3 signed checkpoints")
+    assert json.loads(machine.run("audit", "verify", view, "--partial", "--json").stdout)["withheld"] == 1
+
+
 @pytest.mark.req("AUD-03")
 def test_the_ledgers_key_comes_from_trust_or_from_the_option(machine: Machine) -> None:
     foreign = machine.file(log(machine, STRANGER))

@@ -91,7 +91,7 @@ def news_of(engine: AsyncEngine, bridge_url: str) -> BridgeNews:
         return NOW
 
     delivery = Delivery(engine, outbox, ledger_url="http://127.0.0.1:1", key=KEY, clock=clock)
-    return BridgeNews(SQLStore(engine), delivery, bridge_url=bridge_url, key=KEY, clock=clock)
+    return BridgeNews(SQLStore(engine), delivery, bridge_url=bridge_url, key=lambda: KEY, clock=clock)
 
 
 async def put(engine: AsyncEngine, *notices: Notice) -> None:

@@ -26,7 +26,7 @@ from did_agent.keys.ed25519 import PublicKey, SigningKey
 from did_agent.tokens.access_token import AccessToken, encode_access_token
 from ledger.adapters.sql import SQLLog, metadata
 from ledger.api.routes import ledger_api
-from ledger.service import LedgerService
+from ledger.service import MAX_WAITING, LedgerService
 from tests.contract.conftest import database_url
 from verifier.doors.token import TokenDoor
 from verifier.service import Verifier
@@ -47,6 +47,7 @@ class World:
 
     http: httpx2.AsyncClient
     ended: set[str]
+    service: LedgerService
 
     async def find(self, kid: object) -> PublicKey:
         if kid != "k":
@@ -88,7 +89,7 @@ async def w(database_url: str) -> AsyncIterator[World]:
         sources=frozenset({did_key(PARTY.public), did_key(OTHER_PARTY.public)}),
         clock=lambda: NOW,
     )
-    world: Any = World(http=None, ended=set())  # type: ignore[arg-type]  # set below
+    world: Any = World(http=None, ended=set(), service=service)  # type: ignore[arg-type]  # set below
     verifier = Verifier(
         resource=URL,
         source=did_key(LEDGER_KEY.public),
@@ -148,7 +149,14 @@ def reader(**changes: Any) -> str:
     return encode_access_token(AccessToken(**values), key=BRIDGE_KEY, kid="k")
 
 
-READS = ["/events", "/checkpoint", "/proofs/inclusion?seq=1", "/proofs/consistency?from=1&to=2", "/export"]
+READS = [
+    "/events",
+    "/checkpoint",
+    "/checkpoints",
+    "/proofs/inclusion?seq=1",
+    "/proofs/consistency?from=1&to=2",
+    "/export",
+]
 
 
 @pytest.mark.req("AUD-01", "AUD-04")
@@ -158,8 +166,13 @@ async def test_a_delivery_is_taken_once_however_often_it_comes(w: World) -> None
     again = await w.deliver([event(1), event(2), event(3)])
     assert again.json() == {"accepted": 1, "duplicates": 2, "size": 3}
     changed = await w.deliver([event(4), event(2, decision="deny")])
-    assert (changed.status_code, changed.json()["code"]) == (409, "state_conflict")
-    assert await w.size() == 3
+    verdict = {"accepted": 1, "duplicates": 0, "size": 4, "refused": ["urn:uuid:2"]}
+    assert (changed.status_code, changed.json()) == (200, verdict)
+    (row,) = (await w.read("/events?id=urn:uuid:2")).json()["events"]
+    assert row["event"]["decision"] == "allow"
+    await w.deliver([event(2, decision="deny")])
+    (told,) = (await w.read("/events?action=audit.deliver")).json()["events"]  # once, however often it comes
+    assert (told["event"]["target"], told["event"]["reason"]) == ("urn:uuid:2", "state_conflict")
 
 
 @pytest.mark.req("AUD-01", "TOK-07", "TOK-08")
@@ -292,6 +305,59 @@ async def test_an_outsider_can_check_every_answer_with_the_public_key_alone(w: W
     assert answer.headers["content-type"].startswith("application/jsonl")
     found = verify_export(answer.content.splitlines(keepends=True), origin=ORIGIN, key=key)
     assert (found.size, found.root) == (now.size, now.root)
+
+
+@pytest.mark.req("AUD-03")
+async def test_every_checkpoint_is_kept_and_the_newest_is_sent_once(w: World) -> None:
+    for number in range(1, 4):
+        await w.deliver([event(number)])
+    newest = await w.read("/checkpoint")
+    headers = {"Authorization": f"Bearer {reader()}", "If-None-Match": newest.headers["etag"]}
+    assert (await w.http.get("/checkpoint", headers=headers)).status_code == 304
+    await w.deliver([event(4)])
+    assert (await w.http.get("/checkpoint", headers=headers)).status_code == 200
+    assert (await w.read("/checkpoint?size=3")).text == newest.text
+    assert (await w.read("/checkpoint?size=9")).status_code == 404
+    kept = (await w.read("/checkpoints?after=1&limit=2")).json()["checkpoints"]
+    assert [one["size"] for one in kept] == [2, 3]
+    assert kept[1]["note"] == newest.text
+    earlier = verify_checkpoint(newest.text, origin=ORIGIN, key=LEDGER_KEY.public)
+    proof = (await w.read("/proofs/inclusion?id=urn:uuid:2&size=3")).json()
+    (row,) = (await w.read("/events?id=urn:uuid:2")).json()["events"]
+    path = [base64.b64decode(node) for node in proof["proof"]]
+    assert (proof["seq"], proof["size"], base64.b64decode(proof["root"])) == (2, 3, earlier.root)
+    assert is_included(base64url.decode(row["leaf"]), 1, 3, path, earlier.root)
+
+
+@pytest.mark.req("WEB-02", "AUD-03")
+async def test_a_reader_of_an_organisation_reads_its_own_rows_alone(w: World) -> None:
+    await w.deliver([event(1), event(2, details={"organisation": "acme"}), event(3, details={"organisation": "zeta"})])
+
+    async def found(path: str) -> httpx2.Response:
+        return await w.read(path, organisation="acme")
+
+    assert [row["seq"] for row in (await found("/events")).json()["events"]] == [2]
+    assert [row["seq"] for row in (await w.read("/events")).json()["events"]] == [1, 2, 3]
+    for path in ("/proofs/inclusion?seq=2", "/proofs/inclusion?id=urn:uuid:2", "/checkpoint"):
+        assert (await found(path)).status_code == 200, path
+    for path in ("seq=1", "seq=3", "id=urn:uuid:1", "seq=4", "id=urn:uuid:4"):  # another's is as what is not there
+        assert (await found(f"/proofs/inclusion?{path}")).status_code == 404, path
+    lines = (await found("/export")).content
+    assert b"urn:uuid:2" in lines
+    assert b"urn:uuid:1" not in lines
+    checked = verify_export(lines.splitlines(keepends=True), origin=ORIGIN, key=LEDGER_KEY.public, some_withheld=True)
+    assert (checked.size, checked.withheld) == (3, 2)
+
+
+@pytest.mark.req("LIM-01")
+async def test_a_ledger_that_is_behind_asks_to_come_back(w: World) -> None:
+    places = [w.service.queue.place() for _ in range(MAX_WAITING)]
+    for place in places:
+        place.__enter__()
+    behind = await w.deliver([event(1)])
+    assert (behind.status_code, behind.json()["code"]) == (429, "too_many_pending")
+    places[0].__exit__(None, None, None)
+    assert (await w.deliver([event(1)])).status_code == 200
 
 
 @pytest.mark.req("TOK-15", "OPS-03")

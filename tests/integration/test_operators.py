@@ -91,7 +91,10 @@ def test_an_operator_sees_its_own_organisation_alone(parties: Deployed) -> None:
 @pytest.mark.req("WEB-04")
 def test_a_role_is_what_it_says(parties: Deployed) -> None:
     issuer, body = parties.urls["issuer"], {"name": "roled", "sponsor": "Ops"}
-    tokens = {role: added(parties, "roles", role)[1] for role in ("admin", "manager", "auditor", "sponsor")}
+    added_all = {role: added(parties, "roles", role) for role in ("admin", "manager", "auditor", "sponsor")}
+    tokens = {role: token for role, (_, token) in added_all.items()}
+    path = f"{issuer}/principals/{did_key(added_all['sponsor'][0].public)}"
+    assert call("PUT", path, tokens["admin"], json={"sponsors": ["Ops"]}).status_code == 200
     assert call("POST", f"{issuer}/agents", tokens["auditor"], json=body).status_code == 403
     owned = call("POST", f"{issuer}/agents", tokens["sponsor"], json=body).json()
     other = call("POST", f"{issuer}/agents", tokens["manager"], json={**body, "name": "another"}).json()

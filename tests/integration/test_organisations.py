@@ -22,6 +22,8 @@ __all__ = ["database_url"]  # every test that names it runs on SQLite and on Pos
 ACME = auth("issuer:admin", organisation="acme", subject="did:key:acme-1", client_id="did:key:acme-1")
 SECOND = auth("issuer:admin", organisation="acme", subject="did:key:acme-2", client_id="did:key:acme-2")
 GLOBEX = auth("issuer:admin", organisation="globex", subject="did:key:globex", client_id="did:key:globex")
+MANAGING = auth("issuer:manage", organisation="acme", subject="did:key:acme-3", client_id="did:key:acme-3")
+WHY, WHOLE = {"reason": "because"}, ("organisation", "")
 LINE = {"issuer": did_key(SigningKey.from_seed(b"f" * 32).public), "resources": ["https://mcp.example/mcp"]}
 
 
@@ -130,6 +132,42 @@ async def test_stopping_the_whole_organisation_takes_two_where_it_says_so_and_a_
         done = await http.post(f"/proposals/{waits.json()['proposal']}/approve", headers=SECOND)
         assert (done.status_code, done.json()["scope"]) == (201, "organisation")
         assert (await http.post("/kill-switches", json=whole, headers=ADMIN)).status_code == 201
+
+
+@pytest.mark.req("WEB-04", "REV-03")
+async def test_letting_the_whole_organisation_go_takes_two_as_well(tmp_path: Path) -> None:
+    async with issuer(tmp_path) as (http, _):
+        await made(http)
+        part, whole = ({"scope": scope, "target": target, **WHY} for scope, target in (("sponsor", "Ops"), WHOLE))
+        switches = [(await http.post("/kill-switches", json=one, headers=ACME)).json()["id"] for one in (part, whole)]
+        await http.put("/dual-control", json={"dual_control": ["switch"]}, headers=ACME)
+        assert (await http.post(f"/kill-switches/{switches[0]}/lift", json=WHY, headers=ACME)).status_code == 200
+        path = f"/kill-switches/{switches[1]}/lift"
+        assert (await http.post(path, json=WHY, headers=MANAGING)).status_code == 403
+        waits = await http.post(path, json=WHY, headers=ACME)
+        assert waits.status_code == 202, waits.text
+        (still,) = (await http.get("/kill-switches?on=true", headers=ACME)).json()["switches"]
+        assert still["id"] == switches[1]
+        approve = f"/proposals/{waits.json()['proposal']}/approve"
+        assert (await http.post(approve, headers=ACME)).status_code == 403
+        assert (await http.post(approve, headers=SECOND)).status_code == 200
+        assert (await http.get("/kill-switches?on=true", headers=ACME)).json()["switches"] == []
+
+
+@pytest.mark.req("WEB-04", "REV-03")
+async def test_what_the_deployments_admins_stopped_is_let_go_by_two_where_they_say_so(tmp_path: Path) -> None:
+    async with issuer(tmp_path) as (http, _):
+        await made(http)
+        await http.put("/dual-control", json={"dual_control": ["switch"]}, headers=ADMIN)
+        assert (await http.post("/organisations/acme/suspend", json=WHY, headers=ADMIN)).status_code == 200
+        waits = await http.post("/organisations/acme/resume", json=WHY, headers=ADMIN)
+        assert waits.status_code == 202, waits.text
+        (acme,) = (one for one in (await http.get("/organisations", headers=ADMIN)).json()["organisations"]
+                   if one["name"] == "acme")  # fmt: skip
+        assert acme["state"] == "suspended"
+        second = auth("issuer:admin", subject="did:key:second", client_id="did:key:second")
+        done = await http.post(f"/proposals/{waits.json()['proposal']}/approve", headers=second)
+        assert (done.status_code, done.json()["state"]) == (200, "active")
 
 
 @pytest.mark.req("WEB-04")

@@ -9,7 +9,7 @@ import pytest
 
 from did_agent.keys.ed25519 import SigningKey
 from tests.contract.conftest import database_url
-from tests.fakes.issuer_world import ADMIN, OPERATOR, auth, granted, issuer, onboard, recorded, register
+from tests.fakes.issuer_world import ADMIN, OPERATOR, auth, granted, issuer, named, onboard, recorded, register
 
 __all__ = ["database_url"]  # every test here runs on SQLite and on PostgreSQL
 
@@ -151,6 +151,8 @@ async def test_nobody_is_described_into_life_and_what_is_retired_is_closed(datab
 @pytest.mark.req("WEB-02", "WEB-04")
 async def test_an_agent_goes_from_hand_to_hand_within_its_organisation(database_url: str) -> None:
     async with issuer(database_url) as (http, _):
+        await named(http, "did:key:spons", "Ops")
+        await named(http, "did:key:next", "Finance")
         mine = (await http.post("/agents", json={"name": "mine", "sponsor": "Ops"}, headers=SPONSORED)).json()
         theirs = await register(http, "theirs")
         path, foreign = f"/agents/{mine['agent_id']}", f"/agents/{theirs['agent_id']}"

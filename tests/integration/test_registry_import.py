@@ -14,7 +14,7 @@ from did_agent.keys.ed25519 import SigningKey
 from did_agent.presentation.present import present_jwt
 from tests.contract.conftest import database_url
 from tests.fakes.guard_world import NOW
-from tests.fakes.issuer_world import ADMIN, ISSUER_URL, OPERATOR, auth, issuer, onboard, recorded
+from tests.fakes.issuer_world import ADMIN, ISSUER_URL, OPERATOR, auth, issuer, named, onboard, recorded
 
 __all__ = ["database_url"]  # every test here runs on SQLite and on PostgreSQL
 
@@ -136,10 +136,10 @@ async def test_two_imports_of_one_list_at_once_make_each_agent_once(database_url
 async def test_a_sponsor_imports_its_own_agents_alone(database_url: str) -> None:
     async with issuer(database_url) as (http, _):
         await http.put("/groups/night", json={}, headers=MANAGER)
-        answer = await imported(
-            http, row("mine", owner="somebody"), row("grouped", groups=["night"]), headers=SPONSORED
-        )
-        assert [line["code"] for line in answer["rows"]] == [None, "insufficient_scope"]
+        await named(http, "did:key:spons", "Ops")
+        rows = (row("mine", owner="somebody"), row("grouped", groups=["night"]), row("hidden", sponsor="Else"))
+        answer = await imported(http, *rows, headers=SPONSORED)
+        assert [line["code"] for line in answer["rows"]] == [None, "insufficient_scope", "insufficient_scope"]
         found = (await http.get("/agents", headers=SPONSORED)).json()["agents"]
         assert [(agent["name"], agent["owner"]) for agent in found] == [("mine", "did:key:spons")]
         for method, path, body in (

@@ -21,7 +21,7 @@ MAX_FILE_LINES = 400
 # Lines of code without blank lines, comments and docstrings.  A capability may raise the number by what it needs;
 # between capabilities it only goes down.  10,600 was the road walked once, 17,500 with the credential core, 28,500 with
 # the authorization server, 36,500 with the verifier; the rest is the issuer.
-MAX_CODE_LINES = 56_000
+MAX_CODE_LINES = 60_000
 BANNED_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|misc|manager)(_|$)")
 
 

@@ -50,10 +50,10 @@ class Machine(RuleBasedStateMachine):
             self._of(data.draw(st.sampled_from([one for one in self.lives.agents if one.state != "active"])))
         )
 
-    @precondition(lambda self: self.lives.agents)
+    @precondition(lambda self: any(one.has_room for one in self.lives.agents))
     @rule(data=st.data())
     def grant(self, data: st.DataObject) -> None:
-        self.lives.grant(self._any(data))
+        self.lives.grant(self._of(data.draw(st.sampled_from([one for one in self.lives.agents if one.has_room]))))
 
     @precondition(lambda self: self.lives.agents)
     @rule(data=st.data(), change=st.sampled_from(["suspend", "resume", "suspend", "resume", "retire"]))
@@ -66,15 +66,23 @@ class Machine(RuleBasedStateMachine):
         one = self._of(data.draw(st.sampled_from([one for one in self.lives.agents if one.held])))
         self.lives.revoke(one, data.draw(st.sampled_from(list(one.held.values()))))
 
-    @precondition(lambda self: any(one.key for one in self.lives.agents))
-    @rule(data=st.data())
-    def rotate(self, data: st.DataObject) -> None:
-        self.lives.rotate(self._of(data.draw(st.sampled_from([one for one in self.lives.agents if one.key]))))
-
     @precondition(lambda self: any(one.held for one in self.lives.agents))
     @rule(data=st.data())
+    def spend(self, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from([one for one in self.lives.agents if one.held]))
+        self.lives.spend(data.draw(st.sampled_from(list(one.held.values()))))
+
+    @precondition(lambda self: any(one.key and one.has_room for one in self.lives.agents))
+    @rule(data=st.data())
+    def rotate(self, data: st.DataObject) -> None:
+        found = [one for one in self.lives.agents if one.key and one.has_room]
+        self.lives.rotate(self._of(data.draw(st.sampled_from(found))))
+
+    @precondition(lambda self: any(one.held and one.has_room for one in self.lives.agents))
+    @rule(data=st.data())
     def recover(self, data: st.DataObject) -> None:
-        self.lives.recover(self._of(data.draw(st.sampled_from([one for one in self.lives.agents if one.held]))))
+        found = [one for one in self.lives.agents if one.held and one.has_room]
+        self.lives.recover(self._of(data.draw(st.sampled_from(found))))
 
     @precondition(lambda self: self.lives.agents)
     @rule(data=st.data(), sponsor=SPONSORS)
@@ -127,13 +135,13 @@ def case(database: str) -> None:
         Machine.issuer.close()
 
 
-@pytest.mark.req("REV-03", "AUD-01", "WEB-01")
+@pytest.mark.req("REV-03", "REV-04", "DEL-15", "AUD-01", "WEB-01")
 def test_on_sqlite() -> None:
     with tempfile.TemporaryDirectory() as folder:
         case(f"sqlite:///{Path(folder) / 'issuer.db'}")
 
 
-@pytest.mark.req("REV-03", "AUD-01", "WEB-01")
+@pytest.mark.req("REV-03", "REV-04", "DEL-15", "AUD-01", "WEB-01")
 @pytest.mark.skipif(POSTGRES is None, reason="no PostgreSQL: run the tests through tests/with_postgres.py")
 def test_on_postgresql() -> None:
     assert POSTGRES is not None

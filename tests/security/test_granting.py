@@ -14,6 +14,7 @@ from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from tests.fakes.granting_desk import CAPABILITY, LESS, MORE, TEMPLATE, Desk, desk
 from tests.fakes.issuer_world import KEY, RESOURCE, recorded
+from tests.fakes.till import accounts_of
 
 OTHER = SigningKey.from_seed(b"o" * 32)
 LIFELONG = ({"maxCalls": 3}, {"singleUse": True}, {"maxAmount": "5", "currency": "EUR"})
@@ -215,12 +216,14 @@ async def test_a_renewal_ends_where_its_role_or_template_gives_less_by_now(at: D
 
 @pytest.mark.parametrize("limits", LIFELONG)
 async def test_a_budget_does_not_begin_anew_by_a_renewal(at: Desk, limits: dict[str, Any]) -> None:
-    agent, admin = await at.onboard(), at.person("admin")
-    body = {"capabilities": [{**LESS, "limits": limits}], "renewable_seconds": 86_400}
-    assert await at.refused(f"/agents/{agent['agent_id']}/credentials", admin, body) == "invalid_parameter"
-    assert await at.refused("/capabilities", admin, {"name": "few", **body}) == "invalid_parameter"
-    windowed = {**LESS, "limits": {"maxCalls": 3, "windowSeconds": 60}}
-    await at.grant(agent, capabilities=[windowed], renewable_seconds=86_400)
+    agent = await at.onboard()
+    first = await at.grant(agent, capabilities=[{**LESS, "limits": limits}], renewable_seconds=5 * 86_400)
+    last = first
+    for _ in range(2):
+        at.later(hours=20)
+        last = (await at.do(f"/credentials/{last['id']}/renew", at.agent(), {}))["credential"]
+        assert last["credentialSubject"]["account"] == first["id"]
+        assert accounts_of(last) == accounts_of(first)
 
 
 async def test_a_budget_of_a_role_is_given_once_at_a_time(at: Desk) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from did_agent.keys.ed25519 import SigningKey
-from tests.fakes.issuer_world import ADMIN, CAPABILITIES, answer_to, auth, issuer
+from tests.fakes.issuer_world import ADMIN, CAPABILITIES, answer_to, auth, issuer, named
 
 MANAGER = auth("issuer:manage", subject="did:key:manager", client_id="did:key:manager")
 ANOTHER = auth("issuer:manage", subject="did:key:another", client_id="did:key:another")
@@ -26,6 +26,7 @@ async def test_who_owned_it_when_it_was_asked_for_does_not_approve_it(tmp_path: 
         asked = (await http.post("/requests", json=wanted, headers=ADMIN)).json()
         approve = f"/requests/{asked['id']}/approve"
         assert (await http.post(approve, json={"reason": "ok"}, headers=MANAGER)).status_code == 403
+        await named(http, "did:key:friend")
         given = {"owner": "did:key:friend", "reason": "away"}
         assert (await http.post(f"{path}/transfer", json=given, headers=MANAGER)).status_code == 200
         refused = await http.post(approve, json={"reason": "ok"}, headers=MANAGER)

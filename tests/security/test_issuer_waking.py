@@ -17,7 +17,7 @@ WHY = {"reason": "because"}
 @pytest.mark.parametrize("way", ["resume", "recovery"])
 async def test_a_sponsor_takes_back_its_own_suspension_and_nobody_elses(tmp_path: Path, way: str) -> None:
     async with issuer(tmp_path) as (http, _):
-        made = (await http.post("/agents", json={"name": "mine", "sponsor": "Ops"}, headers=SPONSOR)).json()
+        made = (await http.post("/agents", json={"name": "mine", "sponsor": "did:key:sponsor"}, headers=SPONSOR)).json()
         path = f"/agents/{made['agent_id']}"
         key = SigningKey.from_seed(b"w" * 32)
         assert (await http.post(f"{path}/enrolment", json=answer_to(made, key))).status_code == 201

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from did_agent.adapters import keystore
+from did_agent.adapters import files
 from did_agent.adapters.keystore import load_key, load_or_create_key, write_private
 from did_agent.adapters.trust import Trust, load_trust, save_trust
 from did_agent.did.key import did_key
@@ -45,7 +45,7 @@ def test_a_key_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> No
 def test_a_link_laid_out_beforehand_does_not_receive_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trap = tmp_path / "trap"
     trap.touch()
-    monkeypatch.setattr(keystore.secrets, "token_hex", lambda _length: "guessed")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _length: "guessed")
     (tmp_path / ".party.jwk.guessed").symlink_to(trap)
     with pytest.raises(Misconfigured):
         load_or_create_key(tmp_path / "party.jwk")

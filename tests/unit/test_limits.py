@@ -15,6 +15,7 @@ from did_agent.credential.capability import Capability, parse_bare_capability
 from did_agent.credential.chain import MAX_LIFETIME
 from did_agent.credential.limits import Account, parse_limits
 from did_agent.errors import Misconfigured
+from issuer.model.grants import MAX_RENEWABLE
 from verifier.adapters.limits import load_costs, open_limits
 from verifier.limits.costs import BILLION, Cost, Uncountable, parse_costs
 from verifier.limits.counting import count
@@ -56,6 +57,7 @@ def test_counts_are_kept_longer_than_what_they_count_for_lives() -> None:
     kept = timedelta(microseconds=KEPT)
     assert kept > MAX_LIFETIME
     assert kept > FAMILY_LIFE
+    assert kept > timedelta(seconds=MAX_RENEWABLE)
     assert Charge(account="a", kind="calls", cap=1, cost=1).kept > KEPT
     assert Charge(account="a", kind="calls", cap=1, cost=1, window=5 * SECOND).kept > 5 * SECOND
 

@@ -20,6 +20,7 @@ from did_agent.presentation.form import Raw
 from did_agent.presentation.model import Asked, Expected, VerifiedPresentation
 from did_agent.presentation.verify import ask, is_recent, judge
 from did_agent.proof.jose import UnverifiedJWS
+from did_agent.tokens.access_token import HOME
 from did_agent.tokens.nonces import NonceRing
 from verifier.http import Shown
 from verifier.model import Admission, Entry, SingleUse
@@ -66,7 +67,7 @@ class PresentationDoor:
         if self.mode == "dpop":
             raise NotBound("presentations are taken beside a proof of their holder's key alone")
         presentation = await self.verified(jws or shown.credential, self._expected(now))
-        return Entry(admission=self._admission(presentation), single_use=(_spent(presentation, Replayed),))
+        return Entry(admission=self._admission(presentation, now), single_use=(_spent(presentation, Replayed),))
 
     async def verified(self, raw: Raw, expected: Expected) -> VerifiedPresentation:
         """Return a presentation that stands, with the status of every credential behind it.
@@ -124,7 +125,7 @@ class PresentationDoor:
         # Seen beside a proof, it must not count as a bearer later; one that its holder bound never does.
         noted = () if presentation.is_bound else (_spent(presentation, None),)
         return Entry(
-            admission=self._admission(presentation),
+            admission=self._admission(presentation, known.asked.expected.now),
             single_use=(*noted, *single_use(proven)),
             again=partial(self._again, known),
         )
@@ -146,12 +147,20 @@ class PresentationDoor:
             challenge="jti",
         )
 
-    def _admission(self, presentation: VerifiedPresentation) -> Admission:
+    def organisation_of(self, presentation: VerifiedPresentation, now: datetime) -> str:
+        """Return the organisation whose issuer vouches for what was presented."""
+        chain = presentation.chain
+        named = None if chain is None else self.trusted.current(now).organisation_of(chain.root_issuer)
+        return named or HOME
+
+    def _admission(self, presentation: VerifiedPresentation, now: datetime) -> Admission:
         memo = {} if presentation.chain is None else presentation.chain.memo
         caller = memo.get(self.resource)
         if caller is None:
             # The same chain is the same caller, of whom deciding remembers what it worked out.
-            caller = memo[self.resource] = caller_from_presentation(presentation, resource=self.resource)
+            caller = memo[self.resource] = caller_from_presentation(
+                presentation, resource=self.resource, organisation=self.organisation_of(presentation, now)
+            )
         return Admission(
             caller=caller,
             form="vp",

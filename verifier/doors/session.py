@@ -57,11 +57,13 @@ class SessionDoor:
             valid_until=min(session.expires, chain.valid_until),
             form="json",
         )
-        return Entry(admission=self._admission(presentation, session), single_use=single_use(proven))
+        return Entry(admission=self._admission(presentation, session, now), single_use=single_use(proven))
 
-    def _admission(self, presentation: VerifiedPresentation, session: PresentedSession) -> Admission:
+    def _admission(self, presentation: VerifiedPresentation, session: PresentedSession, now: datetime) -> Admission:
+        door = self.presentations
+        organisation = door.organisation_of(presentation, now)
         return Admission(
-            caller=caller_from_presentation(presentation, resource=self.presentations.resource),
+            caller=caller_from_presentation(presentation, resource=door.resource, organisation=organisation),
             form="session",
             token_id=session.id,
             valid_until=presentation.valid_until,

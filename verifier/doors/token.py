@@ -105,5 +105,4 @@ class TokenDoor:
             form="jwt",
             token_id=token.id,
             valid_until=token.expires,
-            organisation=token.organisation,
         )

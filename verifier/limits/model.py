@@ -9,7 +9,7 @@ from typing import Final, Literal
 Kind = Literal["amount", "calls", "once", "rate"]
 
 SECOND: Final = 1_000_000  # µs; all times of counting are whole µs since the epoch, exact in every store
-KEPT: Final = 31 * 86_400 * SECOND  # µs a count is kept after its last use: longer than credentials and consents live
+KEPT: Final = 92 * 86_400 * SECOND  # µs a count is kept after its last use: longer than what was granted is renewed for
 MARGIN: Final = 3_600 * SECOND  # µs it is kept beyond that, for clocks that differ
 HOUR: Final = 3_600 * SECOND  # a row's end moves in steps of this, so that a spend rarely touches an index
 REFUNDABLE: Final = 600 * SECOND  # µs in which a spend can be taken back

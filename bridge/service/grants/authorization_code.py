@@ -13,6 +13,7 @@ from bridge.model import Code, Grant, Spend
 from bridge.model.refresh import FAMILY_LIFE, RefreshFamily
 from bridge.ports import Transaction
 from bridge.service.attempt import Attempt, spend
+from bridge.service.following import Following
 from bridge.service.lookup import Lookup
 from bridge.service.revocation import end_tokens
 from did_agent import errors
@@ -24,6 +25,7 @@ class AuthorizationCode:
     """The grant of an agent acting for a user."""
 
     lookup: Lookup
+    following: Following
     refresh_key: bytes = field(repr=False)
 
     async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
@@ -43,10 +45,14 @@ class AuthorizationCode:
         attempt.on_issue.append(used.issued)
         attempt.on_refusal.append(used.refused)
         try:
+            if caller.id != code.request.client_id == code.request.actor:
+                code = await self.following.code(attempt, code, proven=caller.id)
             authorization_code.require_binding(
                 code, redemption, client_id=caller.id, confirmation=attempt.confirmation, now=now
             )
             holder, chain = await self._proven(attempt, redemption.actor, caller)
+            if holder is not None and holder != code.request.actor:
+                code = await self.following.code(attempt, code, proven=holder)
             authorization_code.require_actor(code, holder=holder)
             agent = None if holder is None else await self.lookup.agent(holder)
         except errors.WrongChallenge:

@@ -11,6 +11,7 @@ from bridge.model import Grant
 from bridge.model.backchannel import Asking
 from bridge.ports import Transaction
 from bridge.service.attempt import Attempt
+from bridge.service.following import Following
 from bridge.service.lookup import Lookup
 from did_agent.errors import AuthorizationPending, BadGrant, UnauthorizedClient, UnknownResource
 
@@ -20,6 +21,7 @@ class CIBA:
     """The grant of whoever asked a person."""
 
     lookup: Lookup
+    following: Following
 
     async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
         """Return the grant: what the person allowed, as far as they and the agent may do it at this moment (OAU-17).
@@ -31,6 +33,8 @@ class CIBA:
         digest = ciba.parse(attempt.request)
         async with self.lookup.store.transaction() as work:
             found = await work.asking(digest)
+        if found is not None and caller.id != found.client_id == found.agent:
+            found = await self.following.asking(attempt, found, proven=caller.id)
         asking = ciba.require_asker(found, client_id=caller.id, confirmation=attempt.confirmation)
         use = _Use(asking, attempt)
         try:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from bridge import audit_trail
 from bridge.authority import authority_at
 from bridge.clients import Client, require_named
 from bridge.grants import authorization_code, refresh_token
-from bridge.model import Grant
+from bridge.model import Agent, Grant
 from bridge.model.refresh import RefreshFamily
 from bridge.ports import Transaction
 from bridge.service.attempt import Attempt
+from bridge.service.following import Following
 from bridge.service.lookup import Lookup
 from bridge.service.revocation import end_tokens
-from did_agent.errors import BadGrant, UnknownResource
+from did_agent.errors import BadGrant, UnknownAgent, UnknownResource
 
 GRANT_TYPE = "refresh_token"
 
@@ -24,6 +26,7 @@ class Refresh:
     """The grant of whoever holds the newest token of a family."""
 
     lookup: Lookup
+    following: Following
     key: bytes = field(repr=False)
 
     async def judge(self, attempt: Attempt, client: Client | None) -> Grant:
@@ -40,6 +43,7 @@ class Refresh:
         if refresh_token.standing(shown, family, now=now) == "reused":
             attempt.on_refusal.append(_Reuse(self.lookup, family, attempt).record)
             raise BadGrant("an old refresh token was used again")
+        family, agent = await self._acting(attempt, family, caller)
         refresh_token.require_holder(family, client_id=caller.id, confirmation=attempt.confirmation, now=now)
         code = family.code
         if not set(attempt.request.resources) <= {code.request.resource}:
@@ -47,7 +51,6 @@ class Refresh:
         attempt.on_issue.append(_Rotation(family, shown.generation, attempt).run)
         attempt.refresh_token = refresh_token.write(family.id, shown.generation + 1, self.key)
         resource, user = await self.lookup.resource_and_user(attempt, code.request.resource, code.username)
-        agent = None if code.request.actor is None else await self.lookup.agent(code.request.actor)
         chains = [] if agent is None else self.lookup.chains(agent, now=now)
         grant = authorization_code.judge(
             code,
@@ -58,6 +61,21 @@ class Refresh:
             now=now,
         )
         return replace(grant, type=GRANT_TYPE, made_from=grant.made_from | {family.id})
+
+    async def _acting(
+        self, attempt: Attempt, family: RefreshFamily, caller: Client
+    ) -> tuple[RefreshFamily, Agent | None]:
+        """Return the family under the key that its agent has by now, and the agent; None where no agent acts."""
+        request = family.code.request
+        if request.actor is None or caller.id != request.client_id != request.actor:
+            return family, None  # of another client: refused in a moment
+        if caller.id == request.client_id:
+            with suppress(UnknownAgent):
+                return family, await self.lookup.agent(request.actor)
+            followed = await self.following.family(attempt, family, proven=None)
+        else:
+            followed = await self.following.family(attempt, family, proven=caller.id)
+        return followed, await self.lookup.agent(followed.code.request.actor or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ class TokenExchange:
         # The presentation proves the client's key; whatever else names a client must name the same (DEL-01).
         if {client and client.id, attempt.request.get("client_id")} - {None, shown.holder}:
             raise errors.ClientNotAuthenticated("the client is not the holder of the presentation")
+        if shown.chain.on_behalf_of is not None:
+            attempt.spoken_for = self.lookup.organisation_of(shown.chain, now=attempt.now)
         return shown, await self.lookup.vouched(attempt, shown)
 
     async def _subject(self, attempt: Attempt, text: str) -> AccessToken:
