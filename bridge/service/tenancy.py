@@ -54,7 +54,8 @@ class Tenancy:
 
     async def _of_agent(self, did: str) -> str:
         # Who is of no register came by another deployment's word, which the deployment's own trust list lets in.
-        return await self.lookup.registry.organisation(did) or HOME
+        agents = self.lookup.registry
+        return await agents.organisation(did) or HOME
 
 
 async def require_within(work: Transaction, user: User, resource: Resource, agents: frozenset[str]) -> None:

@@ -33,7 +33,10 @@ from tests.fakes.issuer_world import (
 )
 
 UNUSED: Any = MagicMock()  # the table is read here, no handler of it is called
-TABLE = [route for topic in (agents, enrolment, credentials, status, about) for route in topic.routes(UNUSED)]
+TABLE = [
+    *(route for topic in (agents, enrolment, status, about) for route in topic.routes(UNUSED)),
+    *credentials.routes(UNUSED, UNUSED),
+]
 CHANGES = ("suspend", "resume", "retire")
 LATER = re.compile("/(self|collect|bulk|renew|entitlements)|/credentials/.*/(suspend|resume)")  # in the matrix
 TABLE = [route for route in TABLE if not LATER.search(route.path)]

@@ -23,6 +23,7 @@ from issuer.model import Operator
 from issuer.service.callers import AgentCallers
 from issuer.service.office import Office
 from issuer.service.organisations import Organisations
+from issuer.service.principals import Principals
 from tests.fakes.guard_world import BRIDGE, NOW, World
 from tests.fakes.issuer_world import (
     ADMIN,
@@ -60,7 +61,7 @@ async def http(tmp_path: Path) -> Any:
 
     route = Route(method="GET", path="/me", action="me", access=AGENT, handler=me)
     agents, tenants = AgentCallers(office=office), Organisations(office=office)
-    callers = Callers(verifier=verifier, agents=agents, organisations=tenants)
+    callers = Callers(verifier=verifier, agents=agents, organisations=tenants, principals=Principals(office=office))
     app = issuer_api((route, *compose(office)), callers, office)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=harden(app)), base_url=ISSUER_URL) as client:
         yield client
