@@ -54,6 +54,7 @@ from bridge.api import upstream as upstream_api
 from bridge.api.openapi import OPERATIONS, SECURITY
 from bridge.api.sign_in import Doors
 from bridge.grants import ciba, jwt_bearer, token_exchange
+from bridge.health import readiness
 from bridge.migrations import SCHEMA
 from bridge.model import AUDIT_READ, BRIDGE_ADMIN, Identity, Resource
 from bridge.model.operators import ISSUER_SCOPES
@@ -97,6 +98,7 @@ from did_agent.adapters.cedar import Cedar
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_key, load_or_create_key, warn_of_plain_keys
 from did_agent.adapters.migrations import prepare_schema
+from did_agent.adapters.observing import Observer
 from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
 from did_agent.adapters.sql import open_database
@@ -122,7 +124,7 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     """Return the hardened ASGI app; its lifespan makes the schema and runs the delivery of audit events."""
     key, first, secret = _own_keys(settings.data / "keys", is_alone=is_loopback(settings.bridge_url))
     trust = load_trust(settings.data / "trust.json")
-    engine = open_database(settings.database)
+    engine, observer = open_database(settings.database), Observer.of("bridge", settings.bridge_url)
     delivery = Delivery(engine, tables.outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
     store = SQLStore(engine, recorded=delivery.wake)
     ring = Keyring(store=store, providers=_providers(settings), clock=clock)
@@ -236,7 +238,10 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
     running = RunningTasks(store=store, identity=identity, clients=clients, operators=operators, clock=clock)
     decisions, decisions_root = authzen.routes(Evaluations(lookup=lookup, clock=clock), callers, issuer=identity.issuer)
     app = plain_app(lifespan=lifespan)
-    under, root = metadata.routes(identity, store, grant_types=tuple(tokens.grants), offered=options.offered(settings))
+    well = readiness(
+        lookup, engine=engine, delivery=delivery, ring=ring, trusted=trusted, observer=observer, clock=clock
+    )
+    under, root = metadata.routes(identity, well, grant_types=tuple(tokens.grants), offered=options.offered(settings))
     path = urlsplit(identity.issuer).path
     for router in (
         under,
@@ -286,7 +291,9 @@ def create_app(settings: BridgeSettings, *, clock: Clock = system_clock) -> Any:
         app.include_router(router)
     publish(app, OPERATIONS, title="did-agent bridge", url=identity.issuer, security=SECURITY)
     quick = Direct(app, {f"{path}/token": token.endpoint(tokens)})
-    return harden(options.seeing_certificates(quick, settings, clock), allowed_hosts=options.hosts(settings))
+    return harden(
+        options.seeing_certificates(quick, settings, clock), allowed_hosts=options.hosts(settings), observer=observer
+    )
 
 
 def _grants(

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from did_agent.adapters.http import GuardedFetcher, is_loopback
 from did_agent.adapters.keystore import load_or_create_any_key, load_or_create_key, warn_of_plain_keys
 from did_agent.adapters.migrations import prepare_schema
+from did_agent.adapters.observing import Observer
 from did_agent.adapters.openapi import publish
 from did_agent.adapters.outbox import Delivery
 from did_agent.adapters.sql import open_database
@@ -30,6 +31,7 @@ from issuer.api import imports
 from issuer.api.openapi import OPERATIONS, SECURITY
 from issuer.api.routes import Callers, issuer_api
 from issuer.composition import compose, compose_enrolment, compose_keys, compose_wallets, compose_webhooks
+from issuer.health import readiness
 from issuer.migrations import SCHEMA
 from issuer.model import HOME
 from issuer.service.callers import AgentCallers
@@ -54,7 +56,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
     """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = load_or_create_key(settings.data / "keys" / "issuer.jwk")
-    engine = open_database(settings.database)
+    engine, observer = open_database(settings.database), Observer.of("issuer", settings.issuer_url)
     store = SQLStore(engine)
     delivery = Delivery(engine, outbox, ledger_url=settings.ledger_url, key=key, clock=clock)
     sealer = SealedKeys(folder=settings.data / "keys")
@@ -96,7 +98,12 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
     hooks = WebhookDelivery(office, fetcher, root=root, clock=clock)
     routes = (
         *compose_keys(office, sealer),
-        *compose(office),
+        *compose(
+            office,
+            readiness(
+                office, engine=engine, schema=SCHEMA, store=store, delivery=delivery, feed=feed, observer=observer
+            ),
+        ),
         *compose_enrolment(office, fetcher),
         *compose_wallets(office, verifier, bridge_url=settings.bridge_url),
         *compose_webhooks(office, root, fetcher),
@@ -106,7 +113,8 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Any:
         add_vc_api(app, _vc_issuer(settings, engine, clock))
     publish(app, OPERATIONS, title="did-agent issuer", url=settings.issuer_url, security=SECURITY)
     app.router.lifespan_context = lifespan
-    return harden(app, allowed_hosts=frozenset({urlsplit(settings.issuer_url).netloc.lower()}), larger=imports.LARGER)
+    hosts = frozenset({urlsplit(settings.issuer_url).netloc.lower()})
+    return harden(app, allowed_hosts=hosts, larger=imports.LARGER, observer=observer)
 
 
 def _callers(office: Office, verifier: Verifier) -> Callers:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from did_agent.adapters.foreign_keys import ForeignKeys
+from did_agent.adapters.readiness import Readiness
 from did_agent.ports import FetchJSON
 from issuer.adapters.sealing import AgeSealer
 from issuer.api import (
@@ -71,7 +72,7 @@ from verifier.doors.token import TokenDoor
 from verifier.service import Verifier
 
 
-def compose(office: Office) -> Sequence[Route]:
+def compose(office: Office, readiness: Readiness | None = None) -> Sequence[Route]:
     """Return every route of the issuer; the more special path comes before the more general one."""
     return (
         *did_web.routes(DIDDocuments(office=office)),
@@ -84,7 +85,7 @@ def compose(office: Office) -> Sequence[Route]:
         *status.routes(Statuses(office=office)),
         *delegations.routes(Delegations(office=office), Cursors.of(office.key)),
         *principals.routes(Principals(office=office), Cursors.of(office.key)),
-        *about.routes(office),
+        *about.routes(office, readiness),
         *trust.routes(TrustRegistry(office=office)),
     )
 

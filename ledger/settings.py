@@ -19,6 +19,7 @@ class LedgerSettings(BaseSettings):
     migrate: When | None = None  # None: an older schema is taken up at the start on SQLite alone (ADR 22)
     ledger_url: str = "http://127.0.0.1:8402"
     bridge_url: str = "http://127.0.0.1:8400"
+    witnesses: str = ""  # whose co-signatures are taken: lines of `did-agent audit witness --show-key`, spaces between
 
     @property
     def database(self) -> str:

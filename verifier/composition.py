@@ -36,6 +36,7 @@ from verifier.doors.presentation import PresentationDoor
 from verifier.doors.token import TokenDoor
 from verifier.forms import Forms, NothingHeard
 from verifier.gates import RoomForTheRecord
+from verifier.health import guard_parts
 from verifier.limits.gate import LimitsGate
 from verifier.parts import GuardParts, Work
 from verifier.pins import KnownTools, PinnedTools
@@ -113,6 +114,16 @@ def compose(
         streams=streams,
         closing=(limits.counter.close, marks.close, *forms.closing),
         metrics_path=settings.metrics_path,
+        health=guard_parts(
+            spool=spool,
+            feed=feed,
+            policy=None if heard is None else heard.policy,
+            trusted=pulled,
+            statuses=None if presentations is None else presentations.statuses,
+            delivers=settings.ledger_url is not None,
+            clock=clock,
+        ),
+        probes=settings.probes,
         swap=swap,
         nonces=forms.nonces,
         issuers=tuple(one.issuer for one in issuers),

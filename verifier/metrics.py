@@ -1,61 +1,35 @@
-"""A guard's counts in the text format of Prometheus; labels come from closed sets (OPS-04)."""
+"""A guard's counts as Prometheus reads them; labels come from closed sets (OPS-04)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from did_agent.errors import Misconfigured
+from did_agent.adapters.metrics import FEED_AGE, Meter, Metric, Values
 from verifier.parts import GuardParts
 
-if TYPE_CHECKING:
-    from prometheus_client.core import Metric
+CALLS: Final = Metric(
+    "did_agent_guard_decisions_total", "counter", "Decisions on calls", ("decision", "reason", "form")
+)
+REFUSALS: Final = Metric("did_agent_guard_refusals_total", "counter", "Requests nobody was admitted for", ("reason",))
+STREAMS: Final = Metric("did_agent_guard_open_streams", "gauge", "Answers under way")
+KNOWN: Final = Metric("did_agent_guard_known_credentials", "gauge", "Texts verified before")
+WAITING: Final = Metric("did_agent_guard_events_waiting", "gauge", "Events the ledger does not have")
+AGE: Final = Metric("did_agent_guard_revocation_age_seconds", "gauge", "Since the revocation feed last answered")
+OF_GUARDS: Final = (CALLS, REFUSALS, STREAMS, KNOWN, WAITING, AGE)
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
+def show(meter: Meter, parts: GuardParts) -> None:
+    """Have a guard's counts read whenever somebody asks."""
+    verifier, tally = parts.verifier, parts.verifier.recorder.tally
 
-class GuardMetrics:
-    """Reads a guard at the moment it is asked; implements the library's collector."""
+    def age() -> Values:
+        silent = parts.feed_age()
+        return {} if silent is None else {(): silent}
 
-    def __init__(self, parts: GuardParts) -> None:
-        try:
-            from prometheus_client import CollectorRegistry
-        except ImportError as error:
-            raise Misconfigured("metrics need a library: pip install 'did-agent[metrics]'") from error
-        self._parts = parts
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-
-    def text(self) -> bytes:
-        """Return the exposition."""
-        from prometheus_client import generate_latest
-
-        return generate_latest(self._registry)
-
-    def collect(self) -> Iterator[Metric]:
-        """Return every metric with its present value."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
-        verifier, tally = self._parts.verifier, self._parts.verifier.recorder.tally
-        decisions = CounterMetricFamily(
-            "did_agent_guard_decisions", "Decisions on calls", labels=("decision", "reason", "form")
-        )
-        for labels, count in tally.decisions.items():
-            decisions.add_metric(labels, count)
-        refusals = CounterMetricFamily(
-            "did_agent_guard_refusals", "Requests nobody was admitted for", labels=("reason",)
-        )
-        for reason, count in tally.refusals.items():
-            refusals.add_metric((reason,), count)
-        yield decisions
-        yield refusals
-        gauges = {
-            "did_agent_guard_open_streams": ("Answers under way", float(len(self._parts.streams))),
-            "did_agent_guard_known_credentials": ("Texts verified before", float(len(verifier.known))),
-            "did_agent_guard_events_waiting": ("Events the ledger does not have", float(self._parts.spool.waiting)),
-        }
-        age = self._parts.feed_age()
-        if age is not None:
-            gauges["did_agent_guard_revocation_age_seconds"] = ("Since the revocation feed last answered", age)
-        for name, (words, value) in gauges.items():
-            yield GaugeMetricFamily(name, words, value=value)
+    meter.read(CALLS, lambda: {labels: float(count) for labels, count in tally.decisions.items()})
+    meter.read(REFUSALS, lambda: {(reason,): float(count) for reason, count in tally.refusals.items()})
+    meter.read(STREAMS, lambda: {(): float(len(parts.streams))})
+    meter.read(KNOWN, lambda: {(): float(len(verifier.known))})
+    meter.read(WAITING, lambda: {(): float(parts.spool.waiting)})
+    meter.read(AGE, age)
+    meter.read(FEED_AGE, age)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from did_agent.adapters.peer_certificate import NO_PROXIES, Proxies
+from did_agent.adapters.readiness import Part
 from did_agent.tokens.nonces import NonceRing
 from verifier.adapters.feed import RevocationFeed
 from verifier.adapters.spool import Spool
@@ -36,6 +37,8 @@ class GuardParts:
     proxies: Proxies = NO_PROXIES  # whose word on client certificates is taken
     streams: OpenStreams = field(default_factory=OpenStreams)  # cut when what stands behind them is revoked
     metrics_path: str | None = None  # where the counts are shown
+    health: Sequence[Part] = ()  # what its readiness names
+    probes: bool = True  # whether it answers itself whether it is alive and ready
     swap: Swap | None = None  # of JSON presentations for sessions
     nonces: NonceRing | None = None  # that DPoP proofs must carry
     issuers: tuple[str, ...] = ()  # beside the bridge

@@ -69,6 +69,7 @@ class VerifierSettings(BaseSettings):
     vp_mode: Mode = "both"  # how a vp+jwt counts: for one request, beside DPoP proofs of its holder, or either
     dpop_nonce: bool = False  # whether DPoP proofs must carry a nonce of the guard (RFC 9449, 9)
     metrics_path: str | None = None  # where the guard shows its counts in the text format of Prometheus; None: nowhere
+    probes: bool = True  # whether the guard itself answers `/livez` and `/readyz`
     read_tools: tuple[str, ...] = ()  # tools that change nothing: let through while room for events is scarce
     # Where limits are counted: sqlite:///…, postgresql://…, valkey://…; None: in the spool.
     limits_url: str | None = Field(default=None, repr=False)

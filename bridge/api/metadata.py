@@ -16,8 +16,8 @@ from bridge.grants.token_exchange import ACCESS_TOKEN_TYPE, SUBJECT_TYPES
 from bridge.keyring import JWKS_MAX_AGE
 from bridge.model import OFFLINE_ACCESS, Identity
 from bridge.model.clients import AUTH_METHODS
-from bridge.ports import Store
 from bridge.presentations import PRESENTATION_TYPES
+from did_agent.adapters.readiness import Readiness
 from did_agent.keys.public import ALGORITHMS
 from did_agent.proof.data_integrity import WHOLE_DOCUMENT
 from did_agent.tokens.dpop import SIGNING_ALGORITHMS
@@ -69,7 +69,7 @@ def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
 
 
 def routes(
-    identity: Identity, store: Store, *, grant_types: Iterable[str], offered: Mapping[str, object]
+    identity: Identity, readiness: Readiness, *, grant_types: Iterable[str], offered: Mapping[str, object]
 ) -> tuple[APIRouter, APIRouter]:
     """Return the routes under the issuer's path, and those at the root of its host (RFC 8414, 3.1).
 
@@ -84,12 +84,11 @@ def routes(
         return JSONResponse({"keys": identity.ring.published()}, headers=_PUBLIC)
 
     async def alive(_request: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+        return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> Response:
-        async with store.transaction() as work:
-            await work.feed_head()
-        return JSONResponse({"status": "ready"})
+        report = await readiness.report()
+        return JSONResponse(report.members(), status_code=report.status)
 
     path = urlsplit(identity.issuer).path
     for router, place, endpoint in (

@@ -20,6 +20,7 @@ from did_agent.adapters.openapi import (
     Schema,
     listed,
     one_of,
+    probes,
     record,
 )
 
@@ -100,10 +101,6 @@ _REGISTRATION: Final[Schema] = {
 def _page(summary: str, *, body: Schema | None = None, query: dict[str, Schema] | None = None) -> Operation:
     answers = {200: Answer("A page.", _SHOWN, HTML), 303: Answer("On to the next page, or back to the client.")}
     return Operation(summary=summary, answers=answers, body=body, media=FORM, query=query or {}, refusals="page")
-
-
-def _state(summary: str, word: str) -> Operation:
-    return Operation(summary=summary, answers={200: Answer("It is.", record(status={"const": word}))})
 
 
 OAUTH: Final[dict[str, Operation]] = {
@@ -245,6 +242,5 @@ OAUTH: Final[dict[str, Operation]] = {
     "GET /passkeys.js": Operation(
         summary="The one script", answers={200: Answer("JavaScript.", TEXT, "text/javascript")}
     ),
-    "GET /livez": _state("Is it alive?", "alive"),
-    "GET /readyz": _state("Is it ready?", "ready"),
+    **probes(),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 
+from did_agent.adapters.tracing import carried
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import PeerUnavailable
 
@@ -59,7 +60,14 @@ def peer_client(
         trust_env=False,
         limits=limits or httpx2.Limits(),
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+        event_hooks={"request": [_carry]},
     )
+
+
+async def _carry(request: httpx2.Request) -> None:
+    """Let the trace we are in go on at the peer."""
+    for name, value in carried().items():
+        request.headers.setdefault(name, value)
 
 
 def is_loopback(url: str) -> bool:
@@ -197,6 +205,7 @@ def _stranger_client() -> httpx2.AsyncClient:
     # A kept connection is known by its address: two names on one address would share the TLS identity that only the
     # first one proved.  Cookies would likewise pass from one name to the other.
     client = peer_client(limits=httpx2.Limits(max_keepalive_connections=0))
+    client.event_hooks = {}  # whom we trace is no stranger's business
     client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     return client
 

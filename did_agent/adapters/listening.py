@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from did_agent.adapters.observing import ObservingSettings, metrics_app
 from did_agent.adapters.party import Place, listen
 from did_agent.adapters.tls import ServerTLS
 from did_agent.errors import Misconfigured
@@ -48,6 +49,21 @@ def places(
         app = create()
         stack.pop_all()
     return [(app, listener, tls) for listener, tls in listeners]
+
+
+def watched(apps: Sequence[Place]) -> list[Place]:
+    """Return the listener that shows the counts of these parties, where one is configured.
+
+    Raises: Misconfigured.
+    """
+    bind = ObservingSettings().metrics_bind
+    if bind is None:
+        return []
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < _PORTS:
+        raise Misconfigured("DID_AGENT_METRICS_BIND is an address and a port, as 127.0.0.1:9464")
+    observers = [found for found in (getattr(app, "observer", None) for app, *_ in apps) if found is not None]
+    return [(metrics_app(lambda: observers), listen(host.strip("[]"), int(port)))]
 
 
 def _tls(settings: ListenerSettings, *, asks: bool) -> ServerTLS | None:

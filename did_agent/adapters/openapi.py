@@ -19,6 +19,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from did_agent.adapters.readiness import OK, WORDS
+
 Schema = Mapping[str, Any]
 Refusals = Literal["problem", "oauth", "event", "vc", "did", "page"]
 
@@ -81,6 +83,19 @@ def one_of(*values: str) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
+def probes(**more: Schema) -> dict[str, Operation]:
+    """Return the two questions that every party answers to whoever watches over it."""
+    parts = {"type": "object", "additionalProperties": one_of(*WORDS), "description": "How each part is."}
+    state = record(*more, status=one_of("ok", "degraded", "failing"), parts=parts, **more)
+    return {
+        "GET /livez": Operation(summary="Is it alive?", answers={200: Answer("It is.", record(status={"const": OK}))}),
+        "GET /readyz": Operation(
+            summary="Is it ready, and which of its parts are well?",
+            answers={200: Answer("It is.", state), 503: Answer("A part that it needs is not well.", state)},
+        ),
+    }
+
+
 def describe(
     served: Iterable[str],
     operations: Mapping[str, Operation],
@@ -136,7 +151,9 @@ def _operation(name: str, operation: Operation, schemas: dict[str, Any]) -> dict
         "summary": operation.summary,
         "responses": {str(status): _answer(answer) for status, answer in operation.answers.items()},
     }
-    described["responses"] |= {"4XX": _refusal("A refusal.", operation), "503": _refusal("Later.", operation)}
+    described["responses"].setdefault("4XX", _refusal("A refusal.", operation))
+    later, own = _refusal("Later.", operation), described["responses"].get("503", {})
+    described["responses"]["503"] = {**later, **own, "content": {**later["content"], **own.get("content", {})}}
     parameters = [
         _parameter("path", one, operation.path.get(one, TEXT), required=True) for one in _PARAMETER.findall(name)
     ]

@@ -16,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from did_agent.adapters.failpoints import reach
 from did_agent.adapters.http import peer_client
+from did_agent.adapters.observing import witnessed
 from did_agent.adapters.sql import Prepared, insert_many, transaction
+from did_agent.adapters.tracing import carried_by
 from did_agent.audit.delivery import MAX_BATCH, batch_request, fitting
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock
@@ -44,12 +46,13 @@ def outbox_table(metadata: MetaData, prefix: str) -> Table:
 
 async def record(connection: AsyncConnection, table: Table, event: AuditEvent) -> None:
     """Write an event in the caller's transaction; if this fails, so does the effect."""
-    await _insertion(table).run(connection, {"id": event.id, "event": event.canonical().decode()})
+    await _insertion(table).run(connection, {"id": event.id, "event": witnessed(event).canonical().decode()})
 
 
 async def record_all(connection: AsyncConnection, table: Table, events: Sequence[AuditEvent]) -> None:
     """Write many events in the caller's transaction; if this fails, so do their effects."""
-    await insert_many(connection, table, [{"id": event.id, "event": event.canonical().decode()} for event in events])
+    rows = [{"id": event.id, "event": witnessed(event).canonical().decode()} for event in events]
+    await insert_many(connection, table, rows)
 
 
 @cache
@@ -69,6 +72,7 @@ class Delivery:
         self._engine, self._table, self._ledger_url = engine, table, ledger_url
         self._key, self._clock = key, clock
         self._wake = asyncio.Event()
+        self.waits = False  # for a ledger, or a database, that is away
 
     def wake(self) -> None:
         """Say that there is something new."""
@@ -84,10 +88,11 @@ class Delivery:
                     await self._drain(http)
                 except (Unavailable, httpx2.HTTPError) as error:
                     _log.warning("audit delivery waits: %s", type(error).__name__)
+                    self.waits = True
                     wait = min(wait * 2, RETRY_LAST)
                     await asyncio.sleep(wait)  # whatever happens meanwhile: who is away is not asked more often
                     continue
-                wait = RETRY_FIRST
+                wait, self.waits = RETRY_FIRST, False
                 with contextlib.suppress(TimeoutError):  # then whatever another process left behind
                     await asyncio.wait_for(self._wake.wait(), timeout=RETRY_LAST)
                     await asyncio.sleep(GATHER)
@@ -106,7 +111,7 @@ class Delivery:
                 [str(row.event) for row in rows], ledger_url=self._ledger_url, key=self._key, now=self._clock()
             )
             reach("delivery.sending")
-            response = await http.post(url, headers=headers, content=body)
+            response = await http.post(url, headers=headers | carried_by(str(row.event) for row in rows), content=body)
             if response.status_code != httpx2.codes.OK:
                 raise Unavailable(f"the ledger answered {response.status_code}: {response.text[:200]}")
             if b'"refused"' in response.content:  # the ledger has kept a record of it; to send it again changes nothing

@@ -60,6 +60,7 @@ def server(
         ws="none",
         lifespan="off" if is_second else "on",
         ssl_context_factory=None if context is None else lambda _config, _default: context,
+        log_config=None,  # its lines go where all lines go (OPS-01)
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -156,9 +157,10 @@ Place = tuple[Any, socket.socket] | tuple[Any, socket.socket, "ServerTLS | None"
 
 
 @asynccontextmanager
-async def serving(apps: Sequence[Place], *, most: int = MAX_CONNECTIONS) -> AsyncIterator[None]:
+async def serving(apps: Sequence[Place], *, most: int = MAX_CONNECTIONS, last: int = 0) -> AsyncIterator[None]:
     """Serve apps on listening sockets while the block runs, each to `most` connections; leave nothing running.
 
+    The first `last` of them stop after the others: what those still record is taken in.
     Raises: Misconfigured when one of them does not start.
     """
     listeners = [place[1] for place in apps]
@@ -174,11 +176,19 @@ async def serving(apps: Sequence[Place], *, most: int = MAX_CONNECTIONS) -> Asyn
         await _until_started(servers, tasks)
         yield
     finally:
-        for running in servers:
-            running.should_exit = True
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for place in apps[:last]:  # what they ask of the others would keep those from stopping
+            if (stopping := getattr(place[0], "stopping", None)) is not None:
+                stopping()
+        await _stop(servers[last:], tasks[last:])
+        await _stop(servers[:last], tasks[:last])
         for listener in listeners:
             listener.close()
+
+
+async def _stop(servers: Sequence[uvicorn.Server], tasks: Sequence[asyncio.Task[None]]) -> None:
+    for running in servers:
+        running.should_exit = True
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _descriptors(wanted: int) -> int:

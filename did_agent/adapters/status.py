@@ -62,6 +62,11 @@ class ListCache(Generic[Found]):
         """
         return {url: await self._one(url) for url in sorted(frozenset(urls))}
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether every list that was asked for could be had the last time."""
+        return all(entry.found is not None for entry in self.entries.values())
+
     async def _one(self, url: str) -> Found:
         # One fetch at a time for one list, however many calls wait for it.
         async with self.locks.setdefault(url, asyncio.Lock()):
@@ -104,6 +109,11 @@ class StatusLists:
         Raises: StatusUnavailable when any of them cannot be had: not finding out means no (VCX-10).
         """
         return await self._cache.get(urls)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether every list that was asked for could be had the last time."""
+        return self._cache.is_fresh
 
     async def _fetch(self, url: str, now: datetime) -> tuple[VerifiedStatusList, datetime]:
         document = await self._fetcher.get_json(url)

@@ -10,9 +10,11 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
+from did_agent.adapters.metrics import PATH as METRICS_PATH
+from did_agent.adapters.observing import Observer, metrics_headers, name_route, watching
 from did_agent.encoding.strict_json import MAX_BODY
 from did_agent.errors import (
     Denied,
@@ -92,27 +94,58 @@ def harden(
     allowed_hosts: frozenset[str] | None = None,
     max_body: int = MAX_BODY,
     larger: Mapping[str, int] | None = None,
+    observer: Observer | None = None,
+    stopping: Callable[[], None] | None = None,
 ) -> Any:
-    """Return the app behind the edge; `larger` says which paths take larger bodies, and how large."""
-    return _Edge(app, allowed_hosts, max_body, larger or {})
+    """Return the app behind the edge; `larger` says which paths take larger bodies, and how large.
+
+    `stopping` is called when its server is about to stop, before what others still ask of it has ended.
+    """
+    edge = _Edge(app, allowed_hosts, max_body, larger or {}, observer)
+    edge.stopping = stopping
+    return edge
 
 
 class _Edge:
     def __init__(
-        self, app: Any, allowed_hosts: frozenset[str] | None, max_body: int, larger: Mapping[str, int]
+        self,
+        app: Any,
+        allowed_hosts: frozenset[str] | None,
+        max_body: int,
+        larger: Mapping[str, int],
+        observer: Observer | None,
     ) -> None:
         self._app, self._hosts, self._max_body, self._larger = app, allowed_hosts, max_body, larger
+        self.stopping: Callable[[], None] | None = None
+        self.observer = observer  # of the party, for a listener that shows its counts
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._live(scope, receive, send)
             return
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        if self.observer is None:
+            await self._handle(scope, receive, send, request_id)
+            return
+        with self.observer.request(scope, request_id) as seen:
+            await self._handle(scope, receive, watching(send, seen), request_id)
+
+    async def _live(self, scope: Scope, receive: Any, send: Any) -> None:
+        if self.observer is None:
+            await self._app(scope, receive, send)
+            return
+        async with self.observer.working():  # for what the app starts beside its requests
+            await self._app(scope, receive, send)
+
+    async def _handle(self, scope: Scope, receive: Any, send: Any, request_id: str) -> None:
         answer = _Answer(send, request_id)
         refusal = self._refuse(scope, request_id)
         if refusal is not None:
             await answer.whole(*refusal)
+            return
+        if self.observer is not None and self.observer.shows_metrics and _is_metrics(scope):
+            await _show(self.observer, scope, answer)
             return
         try:
             async with asyncio.timeout(BODY_TIMEOUT):
@@ -172,6 +205,17 @@ class _Answer:
         pairs.append((b"content-length", str(len(body)).encode()))
         await self({"type": "http.response.start", "status": status, "headers": pairs})
         await self({"type": "http.response.body", "body": body})
+
+
+def _is_metrics(scope: Scope) -> bool:
+    return scope["path"] == METRICS_PATH and scope["method"] in ("GET", "HEAD")
+
+
+async def _show(observer: Observer, scope: Scope, answer: _Answer) -> None:
+    name_route(scope, METRICS_PATH)
+    body = await observer.metrics()
+    await answer({"type": "http.response.start", "status": 200, "headers": metrics_headers(body)})
+    await answer({"type": "http.response.body", "body": body if scope["method"] == "GET" else b""})
 
 
 def _request_id(scope: Scope) -> str:

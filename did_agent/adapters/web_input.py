@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from did_agent.adapters.observing import name_route
 from did_agent.adapters.web import _problem, problem
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import (
@@ -172,6 +173,7 @@ class Direct:
         if endpoint is None or scope["method"] != "POST":
             await self._app(scope, receive, send)
         else:
+            name_route(scope, scope["path"])
             await (await endpoint(Request(scope, receive)))(scope, receive, send)
 
 

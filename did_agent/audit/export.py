@@ -1,16 +1,19 @@
 """The exported log: JSON lines of rows and signed checkpoints, checked offline and in one pass (AUD-03).
 
-A row is `{"seq": n, "leaf": "…", "event": {…}}`, a checkpoint `{"checkpoint": "…"}` after the rows it covers.
+A row is `{"seq": n, "leaf": "…", "event": {…}}`, a checkpoint `{"checkpoint": "…"}` after the rows it covers, with
+`"cosignatures": ["…"]` where witnesses signed it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from did_agent.audit.checkpoint import verify_checkpoint
+from did_agent.audit.cosignature import MAX_WITNESSES, Cosigned, Witness, require_quorum
 from did_agent.audit.event import MAX_EVENT_BYTES, AuditEvent, parse_event
 from did_agent.audit.merkle import HASH_BYTES, Frontier, leaf_hash
 from did_agent.encoding import base64url
@@ -19,7 +22,17 @@ from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import BadLog, Malformed
 from did_agent.keys.public import PublicKey
 
-MAX_LINE: Final = MAX_EVENT_BYTES + 1_024  # bytes
+MAX_STATES: Final = 1_024  # co-signed states that are looked at, the last ones
+MAX_LINE: Final = MAX_EVENT_BYTES + 16_384  # bytes; the most witnesses under one checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CosignedState:
+    """A checkpoint with the lines that stand under it."""
+
+    size: int
+    note: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +43,7 @@ class VerifiedLog:
     root: bytes
     checkpoints: int
     withheld: int = 0  # rows of which only the hash is known
+    cosigned: tuple[CosignedState, ...] = ()  # the last of them; nobody compared their co-signatures yet
 
 
 def export_row(seq: int, event: AuditEvent) -> bytes:
@@ -44,9 +58,26 @@ def export_withheld(seq: int, leaf: bytes) -> bytes:
     return b'{"seq":%d,"leaf":"%s"}\n' % (seq, base64url.encode(leaf).encode())
 
 
-def export_checkpoint(note: str) -> bytes:
-    """Return the line of one signed checkpoint."""
-    return json.dumps({"checkpoint": note}, ensure_ascii=False).encode() + b"\n"
+def export_checkpoint(note: str, cosignatures: Sequence[str] = ()) -> bytes:
+    """Return the line of one signed checkpoint, and of what witnesses signed of it."""
+    members: dict[str, object] = {"checkpoint": note}
+    members |= {"cosignatures": list(cosignatures)} if cosignatures else {}
+    return json.dumps(members, ensure_ascii=False).encode() + b"\n"
+
+
+def require_witnessed(log: VerifiedLog, witnesses: Sequence[Witness], quorum: int) -> tuple[int, tuple[Cosigned, ...]]:
+    """Return up to which row at least `quorum` of the witnesses saw a log, and which of them saw it.
+
+    Each may have signed another state: every state of a verified log extends those before it.
+    Raises: BadLog.
+    """
+    seen: dict[str, tuple[int, Cosigned]] = {}
+    for state in log.cosigned:
+        seen |= {one.name: (state.size, one) for one in require_quorum(state.note, state.lines, witnesses, 0)}
+    if len(seen) < quorum:
+        raise BadLog(f"{len(seen)} of the witnesses co-signed the log, {quorum} are needed")
+    furthest = sorted(seen.values(), key=lambda one: one[0], reverse=True)[:quorum]
+    return min((size for size, _ in furthest), default=0), tuple(one for _, one in furthest)
 
 
 def verify_export(lines: Iterable[bytes], *, origin: str, key: PublicKey, some_withheld: bool = False) -> VerifiedLog:
@@ -69,6 +100,7 @@ class _Reader:
         self._frontier = Frontier()
         self._covered = 0
         self._checkpoints = 0
+        self._cosigned: deque[CosignedState] = deque(maxlen=MAX_STATES)
 
     def read(self, number: int, line: bytes) -> None:
         expected = self._frontier.size + 1
@@ -76,8 +108,9 @@ class _Reader:
             members = parse_object(line, max_bytes=MAX_LINE)
         except Malformed as error:
             raise BadLog(f"row {expected} (line {number}): cannot be read: {error.code}") from error
-        if members.keys() == {"checkpoint"}:
+        if members.keys() in ({"checkpoint"}, {"checkpoint", "cosignatures"}):
             self._read_checkpoint(members["checkpoint"])
+            self._note_cosignatures(str(members["checkpoint"]), members.get("cosignatures", []))
         elif members.keys() == {"seq", "leaf", "event"}:
             self._read_row(members, expected, number)
         elif self._some_withheld and members.keys() == {"seq", "leaf"}:
@@ -90,7 +123,11 @@ class _Reader:
         if self._covered != size or not self._checkpoints:
             raise BadLog(f"row {self._covered + 1}: no signed checkpoint covers the rows from here on")
         return VerifiedLog(
-            size=size, root=self._frontier.root(), checkpoints=self._checkpoints, withheld=self._withheld
+            size=size,
+            root=self._frontier.root(),
+            checkpoints=self._checkpoints,
+            withheld=self._withheld,
+            cosigned=tuple(self._cosigned),
         )
 
     def _read_row(self, members: dict[str, object], expected: int, number: int) -> None:
@@ -127,6 +164,12 @@ class _Reader:
         if checkpoint.size > last:
             raise BadLog(f"row {last + 1}: missing before a checkpoint over {checkpoint.size} rows")
         self._covered, self._checkpoints = last, self._checkpoints + 1
+
+    def _note_cosignatures(self, note: str, lines: object) -> None:
+        if not isinstance(lines, list) or len(lines) > MAX_WITNESSES or not all(isinstance(one, str) for one in lines):
+            raise BadLog(f"row {self._covered}: the co-signatures of its checkpoint cannot be read")
+        if lines:
+            self._cosigned.append(CosignedState(size=self._covered, note=note, lines=tuple(lines)))
 
 
 def _require_next(members: dict[str, object], expected: int, number: int) -> None:

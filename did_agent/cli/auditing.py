@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from did_agent.adapters.keystore import write_private
-from did_agent.audit.export import VerifiedLog, verify_export
+from did_agent.audit.cosignature import parse_verifier_key
+from did_agent.audit.export import VerifiedLog, require_witnessed, verify_export
 from did_agent.cli.deployment import Deployment
 from did_agent.cli.output import emit, json_option
 from did_agent.cli.table import audit_table
@@ -71,16 +73,34 @@ async def export_bytes(at: Deployment) -> bytes:
 @click.option("--key", help="DID of the ledger's key; from trust.json if left out.")
 @click.option("--origin", help="Name of the log; from the ledger's URL if left out.")
 @click.option("--partial", is_flag=True, help="Rows of others may stand by their hash alone.")
+@click.option("--witness", "witnesses", multiple=True, metavar="KEY", help="Must have co-signed; name+id+key.")
+@click.option("--quorum", type=click.IntRange(0), help="How many of the witnesses are enough; all if left out.")
 @json_option
 @click.pass_obj
 def verify(  # options of one command
-    at: Deployment, file: IO[bytes], key: str | None, origin: str | None, partial: bool, as_json: bool
+    at: Deployment,
+    /,
+    *,
+    file: IO[bytes],
+    key: str | None,
+    origin: str | None,
+    partial: bool,
+    witnesses: Sequence[str],
+    quorum: int | None,
+    as_json: bool,
 ) -> None:
     """Check an exported log offline and name the first row that does not fit."""
+    known = [parse_verifier_key(line) for line in witnesses]
     found = verify_log(at, file, key=key, origin=origin, partial=partial)
-    members = {"rows": found.size, "checkpoints": found.checkpoints, "root": base64url.encode(found.root)}
+    seen, signed = require_witnessed(found, known, len(known) if quorum is None else quorum)
+    root = base64url.encode(found.root)
+    members: dict[str, Any] = {"rows": found.size, "checkpoints": found.checkpoints, "root": root}
     rows = f"{found.size} rows" + (f" ({found.withheld} of others by their hash alone)" if found.withheld else "")
     text = f"ok: {rows}, {found.checkpoints} signed checkpoints, nothing changed or out of order up to the last"
+    if known:
+        names = [one.name for one in signed]
+        members |= {"witnessed": seen, "witnesses": names}
+        text += f"; up to row {seen} seen by {', '.join(names) or 'nobody'}"
     emit({**members, "withheld": found.withheld}, as_json=as_json, text=text)
 
 

@@ -36,7 +36,7 @@ def database() -> None:
 @click.pass_obj
 def status(at: Deployment, party: str, as_json: bool) -> None:
     """Show at which revision databases are, and which one this release was made for."""
-    emit_states(asyncio.run(_each(at, party)), as_json=as_json)
+    emit_states(asyncio.run(each(at, party)), as_json=as_json)
 
 
 @database.command()
@@ -50,7 +50,7 @@ def upgrade(at: Deployment, party: str, to: str | None, as_json: bool) -> None:
 
     if to is not None and party == ALL:
         raise click.UsageError("--to is a revision of one party")
-    emit_states(asyncio.run(_each(at, party, lambda *found: migrations.upgrade(*found, to=to))), as_json=as_json)
+    emit_states(asyncio.run(each(at, party, lambda *found: migrations.upgrade(*found, to=to))), as_json=as_json)
 
 
 @database.command()
@@ -66,7 +66,7 @@ def downgrade(at: Deployment, party: str, revision: str, yes: bool, as_json: boo
     if not yes:
         say(f"what revisions above {revision} added to the database of the {party} is lost")
         click.confirm("go on?", abort=True, err=True)
-    emit_states(asyncio.run(_each(at, party, lambda *one: migrations.downgrade(*one, to=revision))), as_json=as_json)
+    emit_states(asyncio.run(each(at, party, lambda *one: migrations.downgrade(*one, to=revision))), as_json=as_json)
 
 
 @database.command()
@@ -76,7 +76,7 @@ def downgrade(at: Deployment, party: str, revision: str, yes: bool, as_json: boo
 @click.option("--dialect", type=click.Choice(("postgresql", "sqlite")), default="postgresql", show_default=True)
 def sql(party: str, begin: str, end: str | None, dialect: str) -> None:
     """Print the statements between two revisions, for who runs them by hand."""
-    for schema in _schemas(party):
+    for schema in schemas(party):
         from did_agent.adapters.revisions import sql_of
 
         click.echo(sql_of(schema, dialect=dialect, begin=begin, end=end or schema.newest))
@@ -88,14 +88,18 @@ def emit_states(states: list[Mapping[str, Any]], *, as_json: bool) -> None:
     emit({"databases": states}, as_json=as_json, text=table(states, columns))
 
 
-async def _each(
+async def each(
     at: Deployment, party: str, change: Callable[[AsyncEngine, Schema], Awaitable[None]] | None = None
 ) -> list[Mapping[str, Any]]:
+    """Return where the databases of one party, or of all, stand after a change.
+
+    Raises: Misconfigured.
+    """
     from did_agent.adapters.migrations import state_of
     from did_agent.adapters.sql import open_database
 
     states: list[Mapping[str, Any]] = []
-    for schema in _schemas(party):
+    for schema in schemas(party):
         engine = open_database(schema.url(at.data))
         try:
             if change is not None:
@@ -108,7 +112,7 @@ async def _each(
     return states
 
 
-def _schemas(party: str) -> Iterator[Schema]:
+def schemas(party: str) -> Iterator[Schema]:
     """Yield the schemas of installed parties; one keeps its own in `<party>.migrations`.
 
     Raises: Misconfigured when there is none.

@@ -63,18 +63,19 @@ async def _create(
 
 @delegation.command("list")
 @click.option("--agent", help="Only what this agent handed on, by name, id or DID.")
+@click.option("--to", help="Only what was handed on to this agent, by name, id or DID.")
 @click.option("--parent", help="Only what was made from the credential of this id.")
 @json_option
 @click.pass_obj
-def list_delegations(at: Deployment, agent: str | None, parent: str | None, as_json: bool) -> None:
+def list_delegations(at: Deployment, agent: str | None, to: str | None, parent: str | None, as_json: bool) -> None:
     """List delegations and what each was made from."""
-    found = asyncio.run(_list(at, agent, parent))
+    found = asyncio.run(_list(at, agent, to, parent))
     emit({"delegations": found}, as_json=as_json, text=table(found, COLUMNS))
 
 
-async def _list(at: Deployment, name: str | None, parent: str | None) -> list[dict[str, Any]]:
-    agent = None if name is None else str((await find_agent(at, name))["agent_id"])
-    return [one async for one in _client(at).all(agent=agent, parent=parent)]
+async def _list(at: Deployment, agent: str | None, to: str | None, parent: str | None) -> list[dict[str, Any]]:
+    ids = [None if name is None else str((await find_agent(at, name))["agent_id"]) for name in (agent, to)]
+    return [one async for one in _client(at).all(agent=ids[0], to=ids[1], parent=parent)]
 
 
 @delegation.command()

@@ -16,6 +16,7 @@ import click
 from did_agent.cli.administration import resource, user
 from did_agent.cli.agent_keys import agent
 from did_agent.cli.auditing import audit
+from did_agent.cli.backup import backup, restore
 from did_agent.cli.clients import client, subject
 from did_agent.cli.credentials import cred
 from did_agent.cli.database import database
@@ -23,6 +24,7 @@ from did_agent.cli.delegations import delegation
 from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
 from did_agent.cli.enrolment import attest, enrol
+from did_agent.cli.evidence import make_bundle, verify_bundle
 from did_agent.cli.federation import federation
 from did_agent.cli.granting import capability, request, role
 from did_agent.cli.importing import import_agents
@@ -46,6 +48,8 @@ from did_agent.cli.tools import tool
 from did_agent.cli.trusting import trust
 from did_agent.cli.up import asked_to_end, run_alone, running
 from did_agent.cli.webhooks import webhook
+from did_agent.cli.why import why
+from did_agent.cli.witness import cosignatures, witness
 from did_agent.errors import DidAgentError, Misconfigured
 
 DEFAULT_PORT = 8_400
@@ -139,7 +143,10 @@ def up(at: Deployment, folder: Path | None, port: int, vc_api: bool, as_json: bo
 
 
 async def _up(data: Path, port: int, *, vc_api: bool, as_json: bool) -> None:
+    from did_agent.adapters.log_lines import set_up_logs
+
     asked = asked_to_end()
+    set_up_logs()
     async with running(data, port, vc_api=vc_api) as deployment:
         if as_json:
             emit({"data": str(data), **deployment.urls.model_dump()}, as_json=True)
@@ -217,10 +224,17 @@ for group in (
     kill,
     unkill,
     database,
+    backup,
+    restore,
 ):
     cli.add_command(group)
 cli.add_command(verify_file, "verify")
 agent.add_command(import_agents)
+audit.add_command(make_bundle)
+audit.add_command(verify_bundle)
+audit.add_command(witness)
+audit.add_command(cosignatures)
+cli.add_command(why)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

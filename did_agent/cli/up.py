@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 GROUP: Final = "did_agent.parties"
 BRIDGE: Final = "bridge"
+LEDGER: Final = "ledger"
 DEMO: Final = "urban-bites"
 VC_API: Final = "vc-api"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _URL_OF: Final = {
     BRIDGE: "bridge_url",
     "issuer": "issuer_url",
-    "ledger": "ledger_url",
+    LEDGER: "ledger_url",
     DEMO: "demo_url",
     VC_API: "vc_api_url",
 }
@@ -54,7 +55,7 @@ async def running(data: Path, base_port: int, *, vc_api: bool = False) -> AsyncI
     With `vc_api` also the interop profile of issuer, verifier and holder, which has no authentication.
     Raises: Misconfigured, also naming a port that is taken.
     """
-    from did_agent.adapters.listening import places
+    from did_agent.adapters.listening import places, watched
     from did_agent.adapters.party import serving
 
     deployment = Deployment(urls=Urls.on_ports_from(base_port), data=data)
@@ -67,8 +68,10 @@ async def running(data: Path, base_port: int, *, vc_api: bool = False) -> AsyncI
             found = places(partial(party, name), getattr(deployment.urls, attribute), mtls=name == BRIDGE)
             for place in found:
                 stack.callback(place[1].close)
-            apps += found
-        async with serving(apps):
+            # The ledger stops last, and what still waits for it is delivered.
+            apps = [*found, *apps] if name == LEDGER else [*apps, *found]
+        apps += watched(apps)
+        async with serving(apps, last=1):
             await _register_demo(deployment)
             yield deployment
 
@@ -88,14 +91,16 @@ async def run_alone(name: str, *, host: str | None) -> None:
 
     Raises: Misconfigured.
     """
-    from did_agent.adapters.listening import places
+    from did_agent.adapters.listening import places, watched
+    from did_agent.adapters.log_lines import set_up_logs
     from did_agent.adapters.party import serving
 
     os.environ.setdefault("DID_AGENT_GUARD_NAME", DEMO)
     asked = asked_to_end()
+    set_up_logs()
     url = getattr(Urls(), _URL_OF[name])
     found = places(partial(party, name), url, bind=host, asks=name in (BRIDGE, DEMO), mtls=name == BRIDGE)
-    async with serving(found):
+    async with serving([*found, *watched(found)]):
         await asked.wait()
 
 

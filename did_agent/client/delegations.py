@@ -62,13 +62,15 @@ class DelegationsClient:
     url: str
     auth: httpx2.Auth | None = None
 
-    def all(self, *, agent: str | None = None, parent: str | None = None) -> AsyncIterator[dict[str, Any]]:
+    def all(
+        self, *, agent: str | None = None, to: str | None = None, parent: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
         """Yield delegations, page by page: who handed what on to whom."""
 
         async def fetch(query: dict[str, str]) -> dict[str, Any]:
             return await send("issuer", self.url, "GET", "/delegations", auth=self.auth, params=query)
 
-        return pages(fetch, "delegations", {"agent": agent, "parent": parent})
+        return pages(fetch, "delegations", {"agent": agent, "to": to, "parent": parent})
 
     async def revoke(self, identifier: str, *, reason: str) -> dict[str, Any]:
         """Revoke a delegation and all that was made from it."""

@@ -80,6 +80,7 @@ from did_agent.errors.malformed import (
 from did_agent.errors.not_believed import (
     ActorMismatch,
     AgentNotActive,
+    BadBundle,
     BadDPoPProof,
     BadGrant,
     BadLog,
@@ -130,6 +131,7 @@ __all__ = [
     "AuditUnavailable",
     "AuthorizationPending",
     "BadBindingMessage",
+    "BadBundle",
     "BadClientMetadata",
     "BadConstraint",
     "BadCredential",

@@ -151,3 +151,8 @@ class NotEvidenced(VerificationError):
 class BadLog(VerificationError):
     code = "log_inconsistent"
     public = "The audit log does not match its signed checkpoint."
+
+
+class BadBundle(VerificationError):
+    code = "bundle_inconsistent"
+    public = "The evidence bundle does not fit together."

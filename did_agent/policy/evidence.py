@@ -7,13 +7,14 @@ is compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from did_agent.credential.behind import Documents, verify_behind
 from did_agent.credential.capability import covered_by, scopes_of
-from did_agent.credential.chain import VerifiedChain, verify_chain
+from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.known import KnownCredentials
 from did_agent.credential.trust import TrustedIssuers
 from did_agent.did.key import parse_did_key
@@ -24,10 +25,6 @@ from did_agent.tokens.access_token import AccessToken
 # "agents": what agents hold and hand on must be signed; for whom they act is the bridge's word, as people's consent is.
 # "full": the person must be named in the credentials too, as `onBehalfOf`.
 Strictness = Literal["off", "agents", "full"]
-
-MAX_DOCUMENTS: Final = 16  # credentials behind one token
-
-_Documents = Sequence[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +39,7 @@ class Told:
 
 def require_evidenced(  # expectations have no defaults
     token: AccessToken,
-    documents: _Documents,
+    documents: Documents,
     *,
     strictness: Strictness,
     agent_key: bool,
@@ -62,9 +59,8 @@ def require_evidenced(  # expectations have no defaults
     if not told.agents:
         raise NotEvidenced("no agent acts in the token, so no credential is behind it")
     try:
-        chains = tuple(
-            verify_chain(group, holder=told.agents[0], now=now, trusted=trusted, max_depth=max_depth, known=known)
-            for group in _groups(documents, known)
+        chains = verify_behind(
+            documents, holder=told.agents[0], now=now, trusted=trusted, max_depth=max_depth, known=known
         )
     except (Malformed, VerificationError, KeysUnavailable) as error:
         raise NotEvidenced(f"{error.code}: {error.detail}") from error
@@ -135,11 +131,3 @@ CHECKS: Final[Sequence[Callable[[Told, Sequence[VerifiedChain]], None]]] = (
 
 def _is_loose(told: Told) -> bool:
     return told.strictness == "agents" and told.token.subject_profile == "user"
-
-
-def _groups(documents: _Documents, known: KnownCredentials) -> Sequence[_Documents]:
-    """Return the credentials by chain: an agent's own roots stand side by side, anything else is one chain."""
-    if not 0 < len(documents) <= MAX_DOCUMENTS:
-        raise NotEvidenced(f"{len(documents)} credentials are behind the token")
-    roots = [known.read(document).depth == 0 for document in documents]
-    return [[document] for document in documents] if all(roots) else [documents]

@@ -53,6 +53,11 @@ class SQLStore:
             yield work
         self._flipped.update(work.flipped)
 
+    @property
+    def flips(self) -> int:
+        """How many places of status lists this process changed."""
+        return self._flipped.total()
+
     def flipped(self, list_number: int) -> int:
         """Return how often this process changed a status list."""
         return self._flipped[list_number]

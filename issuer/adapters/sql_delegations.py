@@ -49,6 +49,7 @@ class DelegationRows(StatusRows):
         *,
         organisation: str,
         agent_id: str | None,
+        subject_id: str | None = None,
         parent_id: str | None,
         owner: str | None,
         after: str,
@@ -58,6 +59,8 @@ class DelegationRows(StatusRows):
         query = select(delegations).where(delegations.c.organisation == organisation, delegations.c.id > after)
         if agent_id is not None:
             query = query.where(delegations.c.agent_id == agent_id)
+        if subject_id is not None:
+            query = query.where(delegations.c.subject_id == subject_id)
         if parent_id is not None:
             query = query.where(delegations.c.parent_id == parent_id)
         if owner is not None:

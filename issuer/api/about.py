@@ -8,6 +8,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from did_agent.adapters.readiness import Readiness
 from did_agent.credential.context import capability_context_document
 from did_agent.credential.published_schema import published_bytes, published_schemas
 from did_agent.errors import NotFound
@@ -21,8 +22,9 @@ _HOUR: Final = 3_600  # s
 _CACHED: Final = {"Cache-Control": f"public, max-age={_HOUR}", "Access-Control-Allow-Origin": "*"}
 
 
-def routes(office: Office) -> Sequence[Route]:
-    """Return the routes that tell about the issuer."""
+def routes(office: Office, readiness: Readiness | None = None) -> Sequence[Route]:
+    """Return the routes that tell about the issuer; `readiness` looks at its parts."""
+    well = readiness or Readiness(parts=())
 
     async def context(request: Request, _by: Operator) -> Response:
         document = capability_context_document()
@@ -41,9 +43,8 @@ def routes(office: Office) -> Sequence[Route]:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_request: Request, _by: Operator) -> Response:
-        async with office.store.work() as work:
-            await work.notices(1)
-        return JSONResponse({"status": "ok"})
+        report = await well.report()
+        return JSONResponse(report.members(), status_code=report.status)
 
     table: tuple[tuple[str, str, Handler], ...] = (
         ("/contexts/capability/v1", "context.read", context),

@@ -53,13 +53,12 @@ def routes(service: Delegations, cursors: Cursors) -> Sequence[Route]:
         return JSONResponse({**_out(made), "credentialStatus": entries}, status_code=201)
 
     async def listed(request: Request, by: Operator) -> Response:
-        query, limit = asked(request, "agent", "parent", "after")
-        question = {"delegations": "", "agent": query.get("agent"), "parent": query.get("parent")}
+        query, limit = asked(request, "agent", "to", "parent", "after")
+        narrowed = {name: query.get(name) for name in ("agent", "to", "parent")}
+        question = {"delegations": "", **narrowed}
         cursor = query.get("after")
         position = cursors.read(cursor, organisation=by.organisation, query=question) if cursor else [""]
-        found = await service.list(
-            agent=query.get("agent"), parent=query.get("parent"), after=str(position[0]), limit=limit, by=by
-        )
+        found = await service.list(**narrowed, after=str(position[0]), limit=limit, by=by)
         rest = len(found) == limit
         following = cursors.make([found[-1].id], organisation=by.organisation, query=question) if rest else None
         return JSONResponse({"delegations": [_out(one) for one in found], "next": following})

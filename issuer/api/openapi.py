@@ -16,6 +16,7 @@ from did_agent.adapters.openapi import (
     listed,
     named,
     one_of,
+    probes,
     record,
 )
 from did_agent.credential.published_schema import published_schemas
@@ -151,8 +152,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET /contexts/capability/v1": _cached("The JSON-LD context", media="application/ld+json"),
     "GET /schemas/{name}/v1": _get("A JSON schema", ANY, media="application/schema+json", name=_SCHEMA),
     "GET /.well-known/did-agent-issuer": _get("Who this is", record(did=TEXT, url=TEXT)),
-    "GET /livez": Operation(summary="Is it alive?", answers=_OK),
-    "GET /readyz": Operation(summary="Is it ready?", answers=_OK),
+    **probes(),
     **openapi_offers.OPERATIONS,
     **openapi_trust.OPERATIONS,
     "POST /vc-api/credentials/issue": Operation(

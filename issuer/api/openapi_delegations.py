@@ -30,7 +30,7 @@ DELEGATIONS: Final[dict[str, Operation]] = {
     "GET /delegations": Operation(
         summary="List what agents handed on",
         answers={200: Answer("A page of them.", record(delegations=listed(record(**_MEMBERS)), next=MAYBE))},
-        query={"agent": TEXT, "parent": TEXT, "after": TEXT, "limit": _LIMIT},
+        query={"agent": TEXT, "to": TEXT, "parent": TEXT, "after": TEXT, "limit": _LIMIT},
         auth=("operator", "agent"),
     ),
     "POST /delegations/{identifier}/revoke": Operation(

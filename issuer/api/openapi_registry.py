@@ -107,6 +107,7 @@ def registry_operations(agent: Schema, invited: Schema) -> Mapping[str, Operatio
                 "template": TEXT,
                 "did": TEXT,
                 "count": {"const": "true"},
+                "order": {"const": "name"},
                 **_PAGED,
             },
             auth=("operator", "reader"),

@@ -22,7 +22,7 @@ from issuer.naming import skeleton
 from issuer.service.registry import Registry
 
 FILTERS: Final = (
-    "name", "prefix", "text", "state", "sponsor", "owner", "tag", "group", "template", "did", "count",
+    "name", "prefix", "text", "state", "sponsor", "owner", "tag", "group", "template", "did", "count", "order",
 )  # fmt: skip
 
 
@@ -85,10 +85,13 @@ async def found(service: Registry, page: Page, by: Operator, *, group: str | Non
     count = query.get("count")
     if count not in (None, "true"):
         raise InvalidParameter("count: true, or nothing")
+    order = query.get("order")
+    if order not in (None, "name"):
+        raise InvalidParameter("order: name, or nothing")
     search = Search(
         organisation=by.organisation,
         name=query.get("name"),
-        prefix=query.get("prefix"),
+        prefix=query.get("prefix") or ("" if order == "name" else None),  # every name begins with nothing
         state=query.get("state"),
         sponsor=query.get("sponsor"),
         owner=query.get("owner"),

@@ -25,12 +25,13 @@ class DelegationWork(Protocol):
         *,
         organisation: str,
         agent_id: str | None,
+        subject_id: str | None = None,
         parent_id: str | None,
         owner: str | None,
         after: str,
         limit: int,
     ) -> Sequence[Delegation]:
-        """Return delegations in the order of their ids: of one agent, of one parent, of the agents of one owner."""
+        """Return delegations in the order of ids: by one agent, to one, of one parent, by the agents of one owner."""
         ...
 
     async def count_delegations(self, agent_id: str, *, organisation: str, since: datetime) -> int:

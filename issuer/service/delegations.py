@@ -69,20 +69,18 @@ class Delegations:
         return made
 
     async def list(
-        self, *, agent: str | None, parent: str | None, after: str, limit: int, by: Operator
+        self, *, agent: str | None, to: str | None = None, parent: str | None, after: str, limit: int, by: Operator
     ) -> Sequence[Delegation]:
-        """Return delegations in the order of their ids; an agent sees its own.
+        """Return delegations in the order of their ids, of and to whom is named; an agent sees those it made.
 
         Raises: NotFound, StoreUnavailable.
         """
         asked = by.principal if by.roles == {"agent"} else agent
         async with self.office.store.work() as work:
-            found = None
-            if asked is not None:
-                found = require_within(by, await work.agent(asked, organisation=by.organisation, hold=False))
             return await work.delegations(
                 organisation=by.organisation,
-                agent_id=None if found is None else found.agent_id,
+                agent_id=await self._named(work, asked, by),
+                subject_id=await self._named(work, to, by),
                 parent_id=parent,
                 owner=own_alone(by),
                 after=after,
@@ -108,6 +106,11 @@ class Delegations:
             await work.record(replace(event, credential_ids=(identifier,), details=details))
         self.office.news.wake_audit()
         return replace(made, revoked=made.revoked or now), len(ended), await self.office.news.push()
+
+    async def _named(self, work: Work, identifier: str | None, by: Operator) -> str | None:
+        if identifier is None:
+            return None
+        return require_within(by, await work.agent(identifier, organisation=by.organisation, hold=False)).agent_id
 
     async def _parent(self, work: Work, identifier: str, agent: Agent) -> Parent | None:
         now = self.office.clock()

@@ -15,6 +15,7 @@ from did_agent.audit.export import export_checkpoint, export_row, export_withhel
 from did_agent.audit.nodes import Nodes, Run
 from did_agent.clock import numeric_date
 from did_agent.encoding.strict_json import parse_object
+from ledger.adapters.cosignatures import lines_between
 from ledger.adapters.tables import INDEXED, MAX_NAME, actors, checkpoints, events, key_of, metadata, state
 from ledger.adapters.tree import keep_edge, lock_edge, read_nodes, require_grown
 from ledger.model import Accepted, Entry, Question, Row, Signed, entry_of
@@ -110,12 +111,13 @@ class SQLLog:
                 query = select(events).where(events.c.seq > first, events.c.seq <= last).order_by(events.c.seq)
                 records = (await connection.execute(query)).all()
                 notes = await _notes(connection, first, last)
+                signed = await lines_between(connection, first, last)
             for record in records:
                 own = organisation is None or record.organisation == organisation
                 row = _row(record)
                 yield export_row(row.seq, row.event) if own else export_withheld(row.seq, row.leaf)
                 if row.seq in notes:
-                    yield export_checkpoint(notes[row.seq])
+                    yield export_checkpoint(notes[row.seq], signed.get(row.seq, ()))
 
 
 async def _known(connection: AsyncConnection, ids: Mapping[str, object]) -> dict[str, bytes]:

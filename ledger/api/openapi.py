@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from did_agent.adapters.openapi import ANY, TEXT, WHOLE, Answer, Operation, Schema, listed, one_of, record
+from did_agent.adapters.openapi import ANY, TEXT, WHOLE, Answer, Operation, Schema, listed, one_of, probes, record
+from ledger.api.witnesses import WITNESS_OPERATIONS
 
 SECURITY: Final[dict[str, Schema]] = {
     "party": {"type": "http", "scheme": "bearer", "description": "An audit-batch+jwt over the body, by its sender."},
@@ -70,8 +71,6 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET /export": _read("The whole log", Answer("One event a line.", TEXT, "application/jsonl")),
     "GET /key": Operation(summary="Who seals", answers={200: Answer("This one.", record(origin=TEXT, did=TEXT))}),
-    "GET /livez": Operation(summary="Is it alive?", answers={200: Answer("It is.", record(status={"const": "ok"}))}),
-    "GET /readyz": Operation(
-        summary="Is it ready?", answers={200: Answer("It is.", record(status={"const": "ok"}, size=WHOLE))}
-    ),
+    **WITNESS_OPERATIONS,
+    **probes(size={"type": ["integer", "null"]}),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -14,8 +14,10 @@ from did_agent.adapters.web_input import Parameters, bearer, plain_app, read_que
 from did_agent.encoding import base64url
 from did_agent.errors import DidAgentError, InvalidParameter, NotFound
 from did_agent.tokens.access_token import HOME
-from ledger.model import MAX_PAGE, Question, Row
+from ledger.api.witnesses import add_witnesses
+from ledger.model import MAX_PAGE, Accepted, Question, Row
 from ledger.service import LedgerService
+from ledger.witnessing import Witnessing
 from verifier.http import bearer_alone
 from verifier.model import Admission
 from verifier.service import Verifier, require_scope
@@ -25,8 +27,25 @@ _MAX_ROW: Final = 2**53 - 1
 _FILTERS: Final = ("principal", "actor", "target", "action", "decision", "id")
 
 
+class Watch(Protocol):
+    """Watches over the ledger."""
+
+    async def ready(self) -> tuple[int, dict[str, object]]:
+        """Return the status and the members of the answer to whether all parts are well."""
+        ...
+
+    def taken(self, body: bytes, taken: Accepted) -> None:
+        """Note what became of a delivery."""
+        ...
+
+
 def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
-    service: LedgerService, verifier: Verifier, *, did: str
+    service: LedgerService,
+    verifier: Verifier,
+    *,
+    did: str,
+    watch: Watch | None = None,
+    witnessing: Witnessing | None = None,
 ) -> FastAPI:
     """Return the ledger's API."""
     app = plain_app(title="did-agent ledger")
@@ -43,7 +62,10 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
     @app.post("/events")
     async def take(request: Request) -> JSONResponse:
         require_media_type(request, "application/json")
-        taken = await service.take(bearer(request), await request.body())
+        body = await request.body()
+        taken = await service.take(bearer(request), body)
+        if watch is not None:
+            watch.taken(body, taken)
         members = {"accepted": taken.accepted, "duplicates": taken.duplicates, "size": taken.size}
         return JSONResponse({**members, "refused": list(taken.refused)} if taken.refused else members)
 
@@ -102,6 +124,9 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
         whose = await require_reader(request)
         return StreamingResponse(service.log.export(whose), media_type="application/jsonl")
 
+    if witnessing is not None:
+        add_witnesses(app, witnessing, require_reader)
+
     @app.get("/key")
     async def key() -> JSONResponse:
         return JSONResponse({"origin": service.origin, "did": did})
@@ -112,7 +137,10 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        return JSONResponse({"status": "ok", "size": await service.log.size()})
+        status, members = (200, {"status": "ok", "parts": {}, "size": await service.log.size()})
+        if watch is not None:
+            status, members = await watch.ready()
+        return JSONResponse(members, status_code=status)
 
     return app
 

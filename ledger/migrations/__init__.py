@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from did_agent.adapters.schema import Schema
-from ledger.adapters.sql import metadata
+from ledger.adapters.cosignatures import cosignatures
 from ledger.settings import LedgerSettings
 
 SCHEMA: Final = Schema(
     party="ledger",
-    metadata=metadata,
+    metadata=cosignatures.metadata,
     folder=Path(__file__).parent,
     url=lambda data: LedgerSettings(data=data).database,
 )

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from did_agent.adapters.keystore import load_or_create_key
 from did_agent.adapters.openapi import PATH
+from did_agent.audit.cosignature import cosign
 from did_agent.audit.delivery import batch_request
 from did_agent.audit.event import AuditEvent
 from did_agent.credential.issuance import new_id
@@ -28,7 +29,7 @@ from did_agent.tokens.client_assertion import make_client_assertion
 from tests.contract import issuer_story, trust_story
 from tests.contract.bridge_tenants_story import tenants
 from tests.fakes.bridge_world import ASSERTION, EXCHANGE, PASSWORD, START, VP, form_of, origin
-from tests.fakes.deployment import Deployed, deployed
+from tests.fakes.deployment import WITNESS, WITNESS_KEY, Deployed, deployed
 
 RESOURCE, CALLBACK, SECRET = "https://urban-bites.example/mcp", "https://app.example/cb", "s" * 43
 CAPABILITY = {"resource": [RESOURCE], "tools": {"list_menu": {}}}
@@ -346,6 +347,12 @@ def at_the_ledger(story: Story) -> None:
     reads = ("/events?limit=2", "/checkpoints", "/proofs/inclusion?seq=1", "/proofs/consistency?from=1&to=1", "/export")
     for path in (*reads, "/key", "/livez", "/readyz"):
         ledger.send("GET", path, 200, bearer=reader)
+    size = int(note.text.split("\n")[1])
+    line = cosign(note.text, name=WITNESS.name, key=WITNESS_KEY, now=START)
+    ledger.send("POST", f"/checkpoints/{size}/cosignatures", 200, json={"cosignature": line})
+    for path in (f"/checkpoints/{size}/cosignatures", "/cosignatures"):
+        assert ledger.send("GET", path, 200, bearer=reader).json()["cosignatures"] == [line]
+    ledger.send("POST", "/checkpoints/1/cosignatures", 401, json={"cosignature": "x"})
     ledger.send("GET", "/events", 401)
     ledger.send("GET", "/proofs/inclusion", 400, bearer=reader)
 

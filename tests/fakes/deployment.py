@@ -20,6 +20,7 @@ from bridge.app import create_app as create_bridge
 from bridge.settings import BridgeSettings
 from did_agent.adapters.keystore import load_or_create_key
 from did_agent.adapters.party import listen, serving
+from did_agent.audit.cosignature import Witness, verifier_key
 from did_agent.cli.deployment import initialise
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.tokens.client_assertion import make_client_assertion
@@ -32,6 +33,8 @@ from verifier.vc_api.app import create_app as create_vc_api
 from verifier.vc_api.settings import VCSettings
 
 PARTIES = ("bridge", "issuer", "ledger", "vc_api")
+WITNESS_KEY = SigningKey.from_seed(b"w" * 32)
+WITNESS = Witness(name="witness.example", key=WITNESS_KEY.public)  # of the ledger
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ def deployed(data: Path, **bridge: Any) -> Iterator[Deployed]:
             parties = [
                 create_bridge(BridgeSettings(**{**common, "registry_max_age": 0, **bridge}), clock=lambda: START),
                 create_issuer(IssuerSettings(**common, vc_api=True), clock=lambda: START),
-                create_ledger(LedgerSettings(**common), clock=lambda: START),
+                create_ledger(LedgerSettings(**common, witnesses=verifier_key(WITNESS)), clock=lambda: START),
                 create_vc_api(VCSettings(data=data, vc_api_url=urls["vc_api"]), clock=lambda: START),
             ]
             apps.update(zip(PARTIES, parties, strict=True))

@@ -75,6 +75,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str, httpx2.Respons
         return answers[request.url.path]
 
     monkeypatch.setattr(looks, "peer_client", lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(answer)))
+    monkeypatch.setattr(looks, "_PAUSE", 0.0)
 
 
 def dated(status: int = 200, *, offset: float = 0, date: str | None = None) -> httpx2.Response:

@@ -167,3 +167,13 @@ def test_every_party_is_found_by_its_entry_point() -> None:
     assert {name: _entry_point(name).attr for name in PARTIES} == dict.fromkeys(PARTIES, "party")
     with pytest.raises(Misconfigured, match="no party called nobody"):
         party("nobody")
+
+
+async def test_a_deployment_that_stops_says_nothing_of_parties_that_are_away(
+    tmp_path: Path, base: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for start in range(2):
+        async with running(tmp_path, base) as deployment:
+            for number in range(5):  # what is on its way to the ledger while all of it stops
+                await deployment.issuer.create_agent(name=f"late-{start}-{number}", sponsor="Ops")
+        assert [record.message for record in caplog.records if record.levelname != "INFO"] == []

@@ -180,7 +180,9 @@ async def test_the_process_keeps_its_key_to_itself_and_answers_no_while_the_brid
             about = (await http.get("/.well-known/did-agent-issuer")).json()
             assert about["url"] == url
             dids.append(about["did"])
-            assert (await http.get("/livez")).json() == (await http.get("/readyz")).json() == {"status": "ok"}
+            assert (await http.get("/livez")).json() == {"status": "ok"}
+            ready = await http.get("/readyz")
+            assert (ready.status_code, ready.json()["parts"]["revocation_feed"]) == (200, "stale")
             assert (await http.get("/status-lists/suspension/1")).status_code == 404  # nobody was given a place yet
             context = await http.get("/contexts/capability/v1")
             assert (context.status_code, context.headers["access-control-allow-origin"]) == (200, "*")

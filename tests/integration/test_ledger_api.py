@@ -363,7 +363,7 @@ async def test_a_ledger_that_is_behind_asks_to_come_back(w: World) -> None:
 @pytest.mark.req("TOK-15", "OPS-03")
 async def test_answers_are_not_stored_and_liveness_needs_nobody(w: World) -> None:
     assert (await w.http.get("/livez")).json() == {"status": "ok"}
-    assert (await w.http.get("/readyz")).json() == {"status": "ok", "size": 0}
+    assert (await w.http.get("/readyz")).json() == {"status": "ok", "parts": {}, "size": 0}
     answer = await w.read("/events")
     assert "no-store" in answer.headers["cache-control"]
     in_the_url = await w.http.get("/events?access_token=" + reader())

@@ -52,7 +52,7 @@ async def test_every_filter_finds_exactly_what_fits(database_url: str) -> None:
 
 
 @pytest.mark.req("WEB-07")
-@pytest.mark.parametrize("filters", ["", "prefix=crew&", "tag=many&", "text=crew&", "group=all&"])
+@pytest.mark.parametrize("filters", ["", "prefix=crew&", "tag=many&", "text=crew&", "group=all&", "order=name&"])
 async def test_pages_show_each_agent_once_also_while_others_come(database_url: str, filters: str) -> None:
     async with issuer(database_url) as (http, _):
         await group(http, "all")
@@ -73,7 +73,17 @@ async def test_pages_show_each_agent_once_also_while_others_come(database_url: s
         assert len(seen) == len(set(seen))
         counted = (await http.get(f"/agents?{filters}limit=1&count=true", headers=ADMIN)).json()
         assert counted["count_exact"] is True
-        assert counted["count"] == (8 if filters == "" else 7)
+        assert counted["count"] == (8 if filters in ("", "order=name&") else 7)
+
+
+async def test_agents_are_listed_by_their_names_where_that_is_asked_for(database_url: str) -> None:
+    async with issuer(database_url) as (http, _):
+        for name in ("planner", "Zebra", "courier"):
+            await made(http, name)
+        found = (await http.get("/agents?order=name", headers=ADMIN)).json()["agents"]
+        assert [one["name"] for one in found] == ["courier", "planner", "Zebra"]
+        assert await names(http, "order=name&prefix=plan") == ["planner"]
+        assert (await http.get("/agents?order=age", headers=ADMIN)).status_code == 400
 
 
 @pytest.mark.req("WEB-03")

@@ -11,10 +11,13 @@ from pydantic_settings import BaseSettings
 
 from bridge.settings import BridgeSettings
 from did_agent.adapters.listening import ListenerSettings
+from did_agent.adapters.log_lines import LogSettings
+from did_agent.adapters.observing import ObservingSettings
 from did_agent.adapters.web import status_of
 from did_agent.audit.event import _OPTIONAL, _REQUIRED
 from did_agent.cli.main import cli
 from did_agent.errors import DidAgentError
+from did_agent.errors.remedies import ERROR_REMEDIES, POLICY_REMEDIES
 from issuer.settings import IssuerSettings
 from ledger.settings import LedgerSettings
 from verifier.demo import DemoSettings
@@ -24,6 +27,8 @@ from verifier.vc_api.settings import VCSettings
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 SETTINGS: Mapping[str, type[BaseSettings]] = {
     "every party": ListenerSettings,
+    "all of them": ObservingSettings,
+    "each process": LogSettings,
     "issuer": IssuerSettings,
     "bridge": BridgeSettings,
     "ledger": LedgerSettings,
@@ -78,9 +83,12 @@ def errors() -> str:
         "",
     ]
     lines[2] += " denied, ask for a capability or consent; unavailable, try again, meanwhile the answer is no."
-    lines += ["| Code | HTTP | Public sentence |", "|---|---|---|"]
+    lines += ["| Code | HTTP | Public sentence | What to do |", "|---|---|---|---|"]
     rows = sorted({(leaf.code, status_of(leaf.__new__(leaf)), leaf.public) for leaf in _leaves(DidAgentError)})
-    return "\n".join([*lines, *(f"| `{code}` | {status} | {public} |" for code, status, public in rows)]) + "\n"
+    lines += [f"| `{code}` | {status} | {public} | {ERROR_REMEDIES.get(code, '')} |" for code, status, public in rows]
+    lines += ["", "Policy refuses what was believed; these reasons stand in decisions and audit events.", ""]
+    lines += ["| Reason | What to do |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{code}` | {do} |" for code, do in sorted(POLICY_REMEDIES.items()))]) + "\n"
 
 
 def event() -> str:

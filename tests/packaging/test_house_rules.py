@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from did_agent import errors
+from tests.fakes.wheels import build_wheel
 
 ROOT = Path(__file__).parents[2]
 PARTIES = ("did_agent", "issuer", "bridge", "verifier", "ledger")
 MAX_FILE_LINES = 400
 # Lines of code without blank lines, comments and docstrings.  A capability may raise the number by what it needs;
 # between capabilities it only goes down.  10,600 was the road walked once, 17,500 with the credential core, 28,500 with
-# the authorization server, 36,500 with the verifier; the rest is the issuer.
-MAX_CODE_LINES = 60_000
+# the authorization server, 36,500 with the verifier, 57,000 with the issuer; the rest is what watches and proves.
+MAX_CODE_LINES = 62_000
 BANNED_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|misc|manager)(_|$)")
 
 
@@ -108,26 +109,7 @@ def test_every_error_has_a_status_at_the_edge() -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
-    # Built from what git tracks or would track, so that local leftovers cannot hide or add a root.
-    copy = folder / "source"
-    names = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    ).stdout.decode()
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            target = copy / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((ROOT / name).read_bytes())
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(copy)],
-        check=True,
-        capture_output=True,
-    )
-    return zipfile.ZipFile(next(folder.glob("*.whl")))
+    return zipfile.ZipFile(build_wheel(tmp_path_factory.mktemp("wheel")))
 
 
 def test_the_wheel_installs_exactly_the_parties(wheel: zipfile.ZipFile) -> None:

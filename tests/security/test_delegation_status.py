@@ -216,10 +216,13 @@ async def test_delegations_are_listed_by_pages_parents_and_agents(tmp_path: Path
 
         assert await ids(f"parent={root['id']}") == [first["id"]]
         assert await ids(f"agent={dids(BOB)[0]}") == [second["id"]]
+        assert await ids(f"to={dids(BOB)[0]}") == [first["id"]]
+        assert await ids(f"to={dids(BOB)[0]}&agent={dids(BOB)[0]}") == []
+        assert await ids(f"to={dids(AGENT_KEY)[0]}") == []
         sponsor = auth("issuer:sponsor")
         assert sorted(await ids("", sponsor)) == found
         assert await ids("", auth("issuer:sponsor", subject="did:key:somebody", client_id="did:key:somebody")) == []
-        for query in ("after=x", "owner=x", f"agent={new_id()}"):
+        for query in ("after=x", "owner=x", f"agent={new_id()}", f"to={new_id()}"):
             assert (await http.get(f"/delegations?{query}", headers=ADMIN)).status_code in (400, 404)
     assert OPERATOR
 

@@ -80,12 +80,12 @@ async def test_a_guard_shows_its_counts_and_how_old_its_news_is(tmp_path: Path) 
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:1") as http:
         assert (await http.post("/mcp", json=call("list_menu"))).status_code == 401
         shown = await http.get("/metrics")
-        assert 'did_agent_guard_refusals_total{reason="not_authenticated"} 1.0' in shown.text
-        assert "did_agent_guard_events_waiting 1.0" in shown.text
+        assert 'did_agent_guard_refusals_total{party="guard",reason="not_authenticated"} 1' in shown.text
+        assert 'did_agent_guard_events_waiting{party="guard"} 1' in shown.text
         assert "revocation_age" not in shown.text
         guard._parts.feed._heard = guard._parts.verifier.clock() - timedelta(seconds=7)
         again = (await http.get("/metrics")).text
-    (age,) = re.findall(r"^did_agent_guard_revocation_age_seconds (\S+)$", again, re.MULTILINE)
+    (age,) = re.findall(r"^did_agent_guard_revocation_age_seconds\S* (\S+)$", again, re.MULTILINE)
     assert 7 <= float(age) < 12
     guard._parts.spool.close()
 

@@ -51,6 +51,7 @@ ELSEWHERE = {
     errors.BadDPoPProof,
     errors.DPoPNonceNeeded,
     errors.NotBound,
+    errors.BadBundle,
     errors.BadLog,
     errors.InsufficientScope,
     errors.ConsentDenied,

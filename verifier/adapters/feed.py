@@ -50,6 +50,10 @@ class RevocationFeed:
         """Return how many seconds ago the feed last answered; None before the first answer (REV-01)."""
         return None if self._heard is None else (now - self._heard).total_seconds()
 
+    def is_heard(self, now: datetime) -> bool:
+        """Tell whether what it said is still believed."""
+        return self._heard is not None and now - self._heard <= self._staleness
+
     async def require_live(self, ids: Iterable[str], now: datetime) -> None:
         """Return when none of `ids` is revoked or suspended.
 

@@ -17,6 +17,8 @@ from typing import Final
 import httpx2
 
 from did_agent.adapters.http import peer_client
+from did_agent.adapters.observing import witnessed
+from did_agent.adapters.tracing import carried_by
 from did_agent.audit.delivery import MAX_BATCH, batch_request, fitting
 from did_agent.audit.event import AuditEvent
 from did_agent.clock import Clock, numeric_date
@@ -49,6 +51,7 @@ class Spool:
         self._pressed, self._full = max_waiting, max_waiting + max_waiting // RESERVE
         self._recording: list[tuple[bytes, asyncio.Future[None]]] = []  # in this turn of the loop
         self._wake = asyncio.Event()
+        self.waits = False  # for a ledger that is away
         self._sweep_at = 0
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -100,7 +103,7 @@ class Spool:
             raise AuditUnavailable(f"{self.waiting} events wait for the ledger")
         loop = asyncio.get_running_loop()
         written = loop.create_future()
-        text = event.canonical()
+        text = witnessed(event).canonical()
         if not self._recording:
             loop.call_soon(self._write)  # once everybody who is ready now has come this far
         self._recording.append((text, written))
@@ -130,10 +133,11 @@ class Spool:
                     await self.flush(http, ledger_url, key)
                 except (Unavailable, httpx2.HTTPError, OSError) as error:
                     _log.warning("audit delivery waits: %s", type(error).__name__)
+                    self.waits = True
                     pause = min(pause * 2, RETRY_LAST)
                     await asyncio.sleep(pause)  # whatever happens meanwhile: who is away is not asked more often
                     continue
-                pause = RETRY_FIRST
+                pause, self.waits = RETRY_FIRST, False
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK):
                         await self._wake.wait()
@@ -150,7 +154,7 @@ class Spool:
             events = [text.decode() for text in texts]
             count = fitting(events)
             url, headers, body = batch_request(events[:count], ledger_url=ledger_url, key=key, now=self._clock())
-            response = await http.post(url, headers=headers, content=body)
+            response = await http.post(url, headers=headers | carried_by(events[:count]), content=body)
             if response.status_code != httpx2.codes.OK:
                 raise Unavailable(f"the ledger answered {response.status_code}")
             self._journal.deliver(texts[:count])

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final, Unpack
 from urllib.parse import urlsplit
 
+from did_agent.adapters.observing import Observer, Seen, watching
 from did_agent.adapters.peer_certificate import HEADERS, peer_certificate
 from did_agent.errors import DidAgentError, Revoked, Unavailable
 from did_agent.policy.decide import Decision
@@ -33,6 +34,7 @@ from verifier.mcp.definitions import definitions
 from verifier.mcp.hiding import disguised
 from verifier.mcp.listing import filter_listing
 from verifier.mcp.operation import LISTENING, Operation, has_headers, parse_operation
+from verifier.mcp.pages import carrying, pages
 from verifier.mcp.passing import noticing, receipting
 from verifier.mcp.screening import Screening
 from verifier.mcp.sessions import Sessions
@@ -96,6 +98,7 @@ class _Request:
     id: str
     body: bytes
     admission: Admission
+    seen: Seen
     operation: Operation | None = None
     decision: Decision | None = None
     is_hidden: bool = False
@@ -118,24 +121,25 @@ class Guard:
         parts_of = urlsplit(metadata.resource)
         self._path, self._origin = parts_of.path or "/", f"{parts_of.scheme}://{parts_of.netloc}"
         self._sessions = Sessions() if sessions is None else sessions
-        self._pages: dict[str, Callable[[], Answer]] = dict.fromkeys(metadata.paths, metadata.answer)
-        if parts.metrics_path is not None:
-            self._pages[parts.metrics_path] = _metrics(parts)
+        self.observer = Observer.of("guard", metadata.resource)
+        self._pages = pages(parts, metadata, self.observer)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            async with self._parts.running():
+            async with self.observer.working(), self._parts.running():
                 await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await self._parts.ensure_running()
-            await self._http(scope, receive, send)
+            request_id = fresh_uuid()
+            with self.observer.request(scope, request_id) as seen:
+                await self._http(scope, receive, watching(send, seen), request_id, seen)
         # Any other kind of connection is not MCP and is dropped.
 
-    async def _http(self, scope: Scope, receive: Any, send: Any) -> None:
-        request_id = fresh_uuid()
+    async def _http(self, scope: Scope, receive: Any, send: Any, request_id: str, seen: Seen) -> None:
+        seen.route = scope["path"] if scope["path"] in (self._path, *self._pages) else None
         page = self._pages.get(scope["path"]) if scope["method"] in ("GET", "HEAD") else None
         if page is not None:
-            await answer_with(send, page(), request_id)
+            await answer_with(send, await page(), request_id)
             return
         send = self._with_nonce(scope, send)
         if self._parts.swap is not None and self._origin + scope["path"] in (self._metadata.sessions or ()):
@@ -145,7 +149,7 @@ class Guard:
             headers = single_headers(scope)
             admission = await self._admit(scope, request_id)
             body = await read_body(receive) if scope["method"] == "POST" else b""
-            request = _Request(scope=scope, id=request_id, body=body, admission=admission)
+            request = _Request(scope=scope, id=request_id, body=body, admission=admission, seen=seen)
             answer = await self._judge(request, headers)
         except DidAgentError as error:
             await answer_with(send, refused(error, self._metadata, request_id=request_id), request_id)
@@ -198,6 +202,7 @@ class Guard:
         if scope["method"] != "POST":
             return await self._judge_method(request)
         operation = request.operation = await self._understand(request, headers)
+        self.observer.joins(request.seen, operation.trace, request.id)
         if operation.tool is not None:
             return await self._decide(request, operation, operation.tool)
         if operation.method == "tools/list":
@@ -321,7 +326,7 @@ class Guard:
         # The credential was for us; what stands behind must not be able to use or leak it (DEL-13).
         scope, operation, body = request.scope, request.operation, request.body
         left_out = _FOR_US_AND_ENCODINGS if self._reads_answer(request) else FOR_THE_GUARD
-        headers = [pair for pair in scope["headers"] if pair[0].lower() not in left_out]
+        headers = carrying([pair for pair in scope["headers"] if pair[0].lower() not in left_out])
         if request.is_hidden:
             body, headers, reveal = disguised(body, headers)
             send = Rewriting(send, reveal)
@@ -373,11 +378,3 @@ class Guard:
         except Unavailable as error:
             await self._refuse(request, action="tools.list", reason=error.code, explanation=error.detail)
             raise
-
-
-def _metrics(parts: GuardParts) -> Callable[[], Answer]:
-    from verifier.metrics import CONTENT_TYPE, GuardMetrics
-
-    metrics = GuardMetrics(parts)
-    headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
-    return lambda: Answer(status=200, headers=headers, body=metrics.text())

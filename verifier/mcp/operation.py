@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from did_agent.adapters.tracing import TRACEPARENT, TRACESTATE, Trace, parse_trace
 from did_agent.encoding.strict_json import MAX_BODY, parse_json
 from did_agent.errors import InvalidParameter
 from did_agent.tokens.tool_receipt import MEMBER as RECEIPT_MEMBER
@@ -53,6 +54,7 @@ class Operation:
     tool: str | None = None  # what a capability must name: a tool, or a method that is no tool call as itself
     arguments: Mapping[str, object] = field(default_factory=dict)
     wants_receipt: bool = False
+    trace: Trace | None = None  # that the message belongs to
 
     @property
     def is_tool_call(self) -> bool:
@@ -90,14 +92,15 @@ def parse_operation(body: bytes, headers: Mapping[str, str]) -> Operation:
         return Operation(id=None, method=None)
     if not isinstance(method, str) or not isinstance(parameters, dict):
         raise InvalidParameter("method is not a string or params not an object")
+    trace = _trace(parameters.get("_meta"))
     try:
         _require_agreement(method, parameters, headers)
         if method == TOOLS_CALL:
-            return _tool_call(identifier, parameters, headers)
+            return replace(_tool_call(identifier, parameters, headers), trace=trace)
     except HeaderMismatch as mismatch:
         mismatch.id = identifier
         raise
-    operation = Operation(id=identifier, method=method)
+    operation = Operation(id=identifier, method=method, trace=trace)
     if operation.is_open or not is_method(method) or len(method) > MAX_TOOL_NAME:
         return operation
     arguments = {name: value for name, value in parameters.items() if name != "_meta"}
@@ -118,6 +121,11 @@ def _tool_call(
     meta = parameters.get("_meta")
     wants = headers.get(RECEIPT_HEADER) == "1" or (isinstance(meta, dict) and meta.get(RECEIPT_MEMBER) is True)
     return Operation(id=identifier, method=TOOLS_CALL, tool=tool, arguments=arguments or {}, wants_receipt=wants)
+
+
+def _trace(meta: object) -> Trace | None:
+    """Return the trace that the `_meta` of a message names (SEP-414)."""
+    return parse_trace(meta.get(TRACEPARENT), meta.get(TRACESTATE)) if isinstance(meta, dict) else None
 
 
 def _scalars(value: object) -> Iterator[str]:

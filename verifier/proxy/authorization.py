@@ -41,6 +41,7 @@ def authorization_service(
     parts = compose(resource=resource, bridge=bridge, **options)
     # Their answers of 200 would let a request through that nobody judged, to pages of the server itself.
     parts.swap = parts.metrics_path = None
+    parts.probes = False
     metadata = metadata_of(parts, resource=resource, bridge=bridge, name=name, scopes=scopes)
     guard = Guard(_let_through, parts, metadata, sessions=Sessions(first_use=True))
 
@@ -52,6 +53,7 @@ def authorization_service(
         else:
             await guard(scope, receive, send)
 
+    service.observer = guard.observer  # type: ignore[attr-defined]  # for the listener that shows counts
     return service
 
 

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import click
 
 from did_agent.adapters.keystore import load_or_create_key
-from did_agent.adapters.listening import places
+from did_agent.adapters.listening import places, watched
+from did_agent.adapters.log_lines import set_up_logs
 from did_agent.adapters.party import serving
 from did_agent.cli.output import emit, json_option, say
 from did_agent.cli.up import asked_to_end
@@ -75,8 +76,9 @@ def _app(*, upstream: str | None, resource: str, patience: float, tell_caller: b
 
 async def _run(create: Callable[[], Any], resource: str, *, bind: str | None, as_json: bool, what: str) -> None:
     asked = asked_to_end()
+    set_up_logs()
     found = places(create, resource, bind=bind, asks=True)
-    async with serving(found, most=MAX_CONNECTIONS):
+    async with serving([*found, *watched(found)], most=MAX_CONNECTIONS):
         emit({"resource": resource, "upstream": what}, as_json=as_json, text=f"guarding {what} as {resource}")
         await asked.wait()
     say("stopped")

@@ -25,8 +25,11 @@ def run(*, as_json: bool = False) -> int:
         import mcp  # noqa: F401  # the story needs the official SDK
     except ImportError as error:
         raise Misconfigured("the demo needs the MCP SDK: pip install 'did-agent[server,mcp]'") from error
+    from did_agent.adapters.log_lines import set_up_logs
     from did_agent.cli.demo.story import tell
     from did_agent.cli.up import running
+
+    set_up_logs()
 
     narrator = Narrator(quiet=as_json)
     begun = system_clock()
