@@ -30,15 +30,15 @@ def why(up: Up, token: str, *options: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def credential(up: Up) -> str:
-    up.run("agent", "create", "asker", "--sponsor", "Operations")
-    issued = up.json("cred", "issue", "asker", "--resource", up.resource, "--tool", "list_menu")
+    up.run("agent", "create", "why-asker", "--sponsor", "Operations")
+    issued = up.json("cred", "issue", "why-asker", "--resource", up.resource, "--tool", "list_menu")
     return str(issued["id"])
 
 
 @pytest.fixture(scope="module")
 def holder(up: Up, credential: str) -> str:
     assert credential
-    return up.run("token", "get", "asker", "--resource", up.resource).stdout.strip()
+    return up.run("token", "get", "why-asker", "--resource", up.resource).stdout.strip()
 
 
 def refused_call(up: Up, token: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_a_token_is_judged_as_the_door_would_and_never_printed(up: Up, holder: s
 
 @pytest.mark.req("AUD-02", "REV-01")
 def test_after_a_revocation_token_and_presentation_fail_by_their_status(up: Up, credential: str, holder: str) -> None:
-    agent = Agent.load("asker", path=up.data / "wallet")
+    agent = Agent.load("why-asker", path=up.data / "wallet")
     shown = next(iter(agent.presentation_auth(up.resource).auth_flow(_Request()))).headers["Authorization"]
     presentation = shown.removeprefix("Bearer ")
     good = why(up, presentation, "--tool", "list_menu")

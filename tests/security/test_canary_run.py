@@ -13,7 +13,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 import pytest
@@ -160,6 +160,14 @@ async def refused(at: Deployment, canaries: Canaries, agent: Agent) -> None:
         await http.post(f"{at.urls.bridge_url}/token", data={**form, "subject_token": vp})
 
 
+async def ready(at: Deployment) -> None:
+    """Return when the guard has all it judges by; on a busy machine that takes a moment."""
+    origin = at.urls.demo_url.removesuffix(urlsplit(at.urls.demo_url).path)
+    async with httpx2.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
+        while (await http.get(f"{origin}/readyz")).status_code != 200:
+            await asyncio.sleep(0.1)
+
+
 async def sinks(at: Deployment) -> AsyncIterator[tuple[str, bytes]]:
     """Yield what the running parties show to whoever watches over them."""
     async with httpx2.AsyncClient(trust_env=False) as http:
@@ -188,6 +196,7 @@ async def test_no_secret_stays_in_logs_traces_metrics_answers_databases_the_ledg
     canaries, hits, data = Canaries(), list[tuple[str, str, str]](), tmp_path / "data"
     canaries.watch(monkeypatch)
     async with running(data, free_base()) as at:
+        await ready(at)
         await walk(at, canaries)
         await asyncio.sleep(0.5)  # until what was recorded is delivered
         exported = [found async for found in sinks(at)]

@@ -106,13 +106,17 @@ class BridgePolicy:
 
     async def run(self) -> None:
         """Ask for ever."""
+        failed = False
         async with peer_client() as http:
             while True:
                 pause = self._refresh.total_seconds()
                 try:
                     await self._ask(http)
+                    failed = False
                 except (DidAgentError, httpx2.HTTPError) as error:
-                    level = logging.INFO if self._kept is None else logging.WARNING
+                    # What is kept stays in force for a while: one answer that did not come is no news yet.
+                    level = logging.WARNING if failed and self._kept is not None else logging.INFO
+                    failed = True
                     why = error.detail if isinstance(error, DidAgentError) else type(error).__name__
                     _log.log(level, "the bridge's policy cannot be had: %s", why)
                     pause = min(pause, RETRY)
