@@ -24,7 +24,11 @@ class Entry:
     target: str | None
     action: str
     decision: str
-    actors: tuple[str, ...]
+    reason: str
+    request_id: str | None
+    time: str  # as it is written, to the millisecond
+    actors: tuple[str, ...]  # every agent in the chain, and who stands at its start
+    mentions: tuple[str, ...]  # credentials and the task it names
     organisation: str | None  # whose it is; None: the deployment's own
 
 
@@ -61,6 +65,7 @@ class Question:
     """Which rows are asked for; what is None does not matter."""
 
     after: int = 0
+    before: int | None = None  # rows of smaller numbers alone
     limit: int = 100
     newest: bool = False  # the last `limit` rows instead of the first
     principal: str | None = None
@@ -68,8 +73,24 @@ class Question:
     target: str | None = None
     action: str | None = None
     decision: str | None = None
+    reason: str | None = None
+    request_id: str | None = None
+    credential: str | None = None  # id of a credential that was shown or made
+    task: str | None = None
+    since: str | None = None  # time as it is written in events, itself included
+    until: str | None = None  # not included
     id: str | None = None
     organisation: str | None = None  # whose rows alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many decisions of a kind there were in an hour."""
+
+    hour: str  # "2026-01-31T00"
+    decision: str
+    reason: str
+    count: int
 
 
 def entry_of(event: AuditEvent) -> Entry:
@@ -82,7 +103,7 @@ def entry_of(event: AuditEvent) -> Entry:
 
 def entry_from(members: Mapping[str, Any], canonical: bytes) -> Entry:
     """Return what the log takes of an event of these members, which have that canonical form."""
-    organisation = members["details"].get("organisation", HOME)
+    organisation, task = members["details"].get("organisation", HOME), members["details"].get("task")
     return Entry(
         id=members["id"],
         leaf=leaf_hash(canonical),
@@ -91,6 +112,10 @@ def entry_from(members: Mapping[str, Any], canonical: bytes) -> Entry:
         target=members["target"],
         action=members["action"],
         decision=members["decision"],
-        actors=tuple(members["actors"]),
+        reason=members["reason"],
+        request_id=members["request_id"],
+        time=members["time"],
+        actors=(*members["actors"], *((members["principal"],) if members["principal"] else ())),
+        mentions=(*members["credential_ids"], *((task,) if task else ())),
         organisation=None if organisation == HOME else organisation,
     )

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from did_agent.audit.event import AuditEvent
 from did_agent.audit.nodes import Nodes, Run
-from ledger.model import Accepted, Entry, Question, Row, Signed
+from ledger.model import Accepted, Count, Entry, Question, Row, Signed
 
 Sign = Callable[[int, bytes], str]  # size and root to signed checkpoint
 
@@ -32,6 +32,10 @@ class Log(Protocol):
 
     async def rows(self, question: Question) -> Sequence[Row]:
         """Return the rows asked for, oldest first."""
+        ...
+
+    async def counts(self, since: str, until: str, organisation: str | None) -> Sequence[Count]:
+        """Return what was decided in the hours from `since` to before `until`, of everybody or one organisation."""
         ...
 
     async def size(self) -> int:

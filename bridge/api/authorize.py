@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -16,6 +16,8 @@ from bridge.model import User
 from bridge.redirects import form_action_source
 from bridge.service.authorization import Authorization, Opened
 from did_agent.adapters.web_input import Parameters, read_query, request_id
+
+_AGAIN: Final = ("prompt", "login")
 
 
 def routes(authorization: Authorization, doors: Doors) -> APIRouter:
@@ -49,6 +51,10 @@ class _Pages:
         if isinstance(opened, Refusal):
             return self._redirect(opened)
         user = await self._sessions.user_of(self._browser.cookie(request))
+        if asked.get("prompt") == "login":
+            return self._login(request, opened, fresh=True)
+        if user is not None and opened.resource.built_in:
+            return await self._operate(request, opened, user)
         if asked.get("prompt") == "none":
             word = "login_required" if user is None else "consent_required"
             return self._redirect(opened.destination.refuse(word, "the user is always asked"))
@@ -80,7 +86,9 @@ class _Pages:
         entered = await self._doors.enter(request, form)
         if entered.cookie is None:
             return self._login(request, opened, reason=entered.reason)
-        return self._doors.admitted(entered, f"authorize?{request.url.query}")
+        # Who has just signed in was asked for their password, as was wanted.
+        onwards = [pair for pair in parse_qsl(request.url.query, keep_blank_values=True) if pair != _AGAIN]
+        return self._doors.admitted(entered, f"authorize?{urlencode(onwards, quote_via=quote)}")
 
     def _login(self, request: Request, opened: Opened, *, reason: str = "", fresh: bool = False) -> Response:
         asking, source = opened.agent or opened.destination.client, form_action_source(opened.request.redirect_uri)
@@ -93,6 +101,16 @@ class _Pages:
             return self._redirect(page)
         source = form_action_source(opened.request.redirect_uri)
         return self._browser.form("consent", request, form_action=source, page=page, offline=opened.request.offline)
+
+    async def _operate(self, request: Request, opened: Opened, user: User) -> Response:
+        """Answer the console, which an operator registered for people's own roles: there is nobody to consent to."""
+        page = await self._authorization.page(opened, user, request_id=request_id(request))
+        if isinstance(page, Refusal):
+            return self._redirect(page)
+        code = await self._authorization.allow(
+            opened, user, opened.offered_to(user), offline=opened.request.offline, request_id=request_id(request)
+        )
+        return self._redirect(code if isinstance(code, Refusal) else opened, code=str(code))
 
     def _redirect(self, to: Refusal | Opened, *, code: str = "") -> Response:
         """Return the answer to the client: 303, so that no form is ever posted on, and always with `iss`."""

@@ -35,6 +35,7 @@ class Urls(BaseSettings):
     bridge_url: str = "http://127.0.0.1:8400"
     issuer_url: str = "http://127.0.0.1:8401"
     ledger_url: str = "http://127.0.0.1:8402"
+    console_url: str = "http://127.0.0.1:8403"
     demo_url: str = "http://127.0.0.1:8405/mcp"
     vc_api_url: str = "http://127.0.0.1:8406"
 
@@ -46,6 +47,7 @@ class Urls(BaseSettings):
             bridge_url=f"{host}:{base}",
             issuer_url=f"{host}:{base + 1}",
             ledger_url=f"{host}:{base + 2}",
+            console_url=f"{host}:{base + 3}",
             demo_url=f"{host}:{base + 5}/mcp",
             vc_api_url=f"{host}:{base + 6}",
         )

@@ -185,6 +185,7 @@ def _party_command(name: str, words: str) -> None:
 _party_command("bridge", "Run the bridge alone.")
 _party_command("issuer", "Run the issuer alone.")
 _party_command("ledger", "Run the ledger alone.")
+_party_command("console", "Run the console alone.")
 _party_command("vc-api", "Run the VC-API of verifier and holder alone.")
 _party_command("urban-bites", "Run the demo MCP server alone.")
 for group in (

@@ -13,8 +13,12 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from did_agent.adapters.keystore import load_key
 from did_agent.cli.deployment import Deployment, Urls, initialise
+from did_agent.client.clients import ClientsClient
+from did_agent.did.key import did_key, verification_method
 from did_agent.errors import Misconfigured
+from did_agent.keys.jwk import public_jwk
 
 if TYPE_CHECKING:
     from did_agent.adapters.party import Place
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 GROUP: Final = "did_agent.parties"
 BRIDGE: Final = "bridge"
 LEDGER: Final = "ledger"
+CONSOLE: Final = "console"
 DEMO: Final = "urban-bites"
 VC_API: Final = "vc-api"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -29,6 +34,7 @@ _URL_OF: Final = {
     BRIDGE: "bridge_url",
     "issuer": "issuer_url",
     LEDGER: "ledger_url",
+    CONSOLE: "console_url",
     DEMO: "demo_url",
     VC_API: "vc_api_url",
 }
@@ -73,6 +79,7 @@ async def running(data: Path, base_port: int, *, vc_api: bool = False) -> AsyncI
         apps += watched(apps)
         async with serving(apps, last=1):
             await _register_demo(deployment)
+            await register_console(deployment)
             yield deployment
 
 
@@ -124,6 +131,21 @@ def asked_to_end() -> asyncio.Event:
 async def _register_demo(deployment: Deployment) -> None:
     module = __import__(_entry_point(DEMO).module, fromlist=["TOOLS"])
     await deployment.bridge.put_resource(deployment.urls.demo_url, name=module.NAME, tools=module.TOOLS)
+
+
+async def register_console(deployment: Deployment) -> None:
+    """Let people bring their roles to the console: the bridge knows it by its key from now on."""
+    key = load_key(deployment.data / "keys" / f"{CONSOLE}.jwk")
+    url = deployment.urls.bridge_url
+    clients = ClientsClient(url, auth=deployment.operator_auth(url))
+    body = {
+        "name": "Console",
+        "redirect_uris": [f"{deployment.urls.console_url}/signed-in"],
+        "auth_method": "private_key_jwt",
+        "keys": [public_jwk(key.public, kid=verification_method(did_key(key.public)))],
+        "operates": True,
+    }
+    await clients.put(CONSOLE, body)
 
 
 def _entry_point(name: str) -> EntryPoint:

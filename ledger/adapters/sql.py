@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from did_agent.adapters.sql import insert_many, transaction
@@ -16,9 +16,18 @@ from did_agent.audit.nodes import Nodes, Run
 from did_agent.clock import numeric_date
 from did_agent.encoding.strict_json import parse_object
 from ledger.adapters.cosignatures import lines_between
-from ledger.adapters.tables import INDEXED, MAX_NAME, actors, checkpoints, events, key_of, metadata, state
+from ledger.adapters.looking_up import (
+    actor_rows,
+    count_hours,
+    event_rows,
+    hours_between,
+    mention_rows,
+    page_of,
+    span_of,
+)
+from ledger.adapters.tables import MAX_NAME, actors, checkpoints, events, mentions, metadata, state
 from ledger.adapters.tree import keep_edge, lock_edge, read_nodes, require_grown
-from ledger.model import Accepted, Entry, Question, Row, Signed, entry_of
+from ledger.model import Accepted, Count, Entry, Question, Row, Signed, entry_of
 from ledger.ports import Sign
 
 EXPORT_PAGE: Final = 500  # rows read at a time
@@ -54,9 +63,11 @@ class SQLLog:
             refused = tuple(name for name, leaf in known.items() if leaf != hashed[name].leaf)
             fresh = [entry for entry in hashed.values() if entry.id not in known]
             if fresh:
-                rows, acting = _rows(fresh, frontier.size)
-                await insert_many(connection, events, rows)
-                await insert_many(connection, actors, acting)
+                first = frontier.size + 1
+                await insert_many(connection, events, event_rows(fresh, first))
+                await insert_many(connection, actors, actor_rows(fresh, first))
+                await insert_many(connection, mentions, mention_rows(fresh, first))
+                await count_hours(connection, fresh, first)
                 await keep_edge(connection, frontier, frontier.extend([entry.leaf for entry in fresh]))
                 note = {"size": frontier.size, "note": sign(frontier.size, frontier.root()), "made": numeric_date(now)}
                 await insert_many(connection, checkpoints, [note])
@@ -65,11 +76,15 @@ class SQLLog:
 
     async def rows(self, question: Question) -> Sequence[Row]:
         """Return the rows asked for, oldest first."""
-        query = _filtered(question).limit(question.limit)
-        query = query.order_by(events.c.seq.desc() if question.newest else events.c.seq)
         async with transaction(self._engine) as connection:
+            query = page_of(question, await span_of(connection, question))
             found = [_row(record) for record in (await connection.execute(query)).all()]
         return found[::-1] if question.newest else found
+
+    async def counts(self, since: str, until: str, organisation: str | None) -> Sequence[Count]:
+        """Return what was decided in the hours from `since` to before `until`, of everybody or one organisation."""
+        async with transaction(self._engine) as connection:
+            return await hours_between(connection, since, until, organisation)
 
     async def size(self) -> int:
         """Return how many rows there are."""
@@ -125,39 +140,9 @@ async def _known(connection: AsyncConnection, ids: Mapping[str, object]) -> dict
     return {str(name): bytes(leaf) for name, leaf in (await connection.execute(query)).all()}
 
 
-def _rows(fresh: Sequence[Entry], size: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the rows of new entries after the first `size`, and those by which their actors are found."""
-    rows: list[dict[str, Any]] = []
-    acting: list[dict[str, Any]] = []
-    for seq, entry in enumerate(fresh, size + 1):
-        row: dict[str, Any] = {"seq": seq, "id": entry.id, "leaf": entry.leaf, "event": entry.text}
-        for name, limit in INDEXED.items():
-            said = getattr(entry, name)
-            row[name] = said and key_of(said, limit)
-        rows.append(row)
-        names = dict.fromkeys([key_of(actor, MAX_NAME) for actor in entry.actors])
-        acting += [{"actor": name, "seq": seq} for name in names]
-    return rows, acting
-
-
 async def _notes(connection: AsyncConnection, first: int, last: int) -> dict[int, str]:
     query = select(checkpoints).where(checkpoints.c.size > first, checkpoints.c.size <= last)
     return {int(record.size): str(record.note) for record in (await connection.execute(query)).all()}
-
-
-def _filtered(question: Question) -> Select[Any]:
-    query = select(events).where(events.c.seq > question.after)
-    for name, limit in INDEXED.items():
-        value = getattr(question, name)
-        if value is not None:
-            query = query.where(events.c[name] == key_of(value, limit))
-    if question.id is not None:
-        query = query.where(events.c.id == question.id)
-    if question.actor is not None:
-        actor = key_of(question.actor, MAX_NAME)
-        acts = exists().where(actors.c.seq == events.c.seq, actors.c.actor == actor)
-        query = query.where(or_(acts, events.c.principal == actor))
-    return query
 
 
 def _row(record: Any) -> Row:

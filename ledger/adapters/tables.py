@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from did_agent.audit.merkle import HASH_BYTES
 from did_agent.encoding.digest import digest_uri
@@ -16,7 +16,11 @@ INDEXED: Final = {  # characters of each; an organisation of None is the deploym
     "action": 64,
     "decision": 8,
     "organisation": MAX_NAME,
+    "reason": 64,
+    "request_id": 64,
 }
+TIME_LENGTH: Final = 24  # of 2026-01-31T00:00:00.000Z, which sorts as it is written
+HOUR_LENGTH: Final = 13  # of its hour
 ONLY: Final = 1  # id of the only row of `ledger_state`
 
 metadata: Final = MetaData()
@@ -27,13 +31,33 @@ events: Final = Table(
     Column("id", String(64), nullable=False, unique=True),
     Column("leaf", LargeBinary(HASH_BYTES), nullable=False),
     Column("event", Text, nullable=False),
-    *(Column(name, String(limit), index=True) for name, limit in INDEXED.items()),
+    *(Column(name, String(limit)) for name, limit in INDEXED.items()),
+    Column("time", String(TIME_LENGTH)),
+    # With the row number, so that a page is read in order and never sorted.
+    *(Index(f"ix_ledger_events_{name}_seq", name, "seq") for name in INDEXED),
 )
 actors: Final = Table(
     "ledger_actors",
     metadata,
     Column("actor", String(MAX_NAME), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
+)
+mentions: Final = Table(  # credentials and tasks that rows name
+    "ledger_mentions",
+    metadata,
+    Column("what", String(MAX_NAME), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+)
+hours: Final = Table(  # how many of what in each hour, and between which rows those lie
+    "ledger_hours",
+    metadata,
+    Column("hour", String(HOUR_LENGTH), primary_key=True),
+    Column("organisation", String(MAX_NAME), primary_key=True),  # empty: the deployment's own
+    Column("decision", String(8), primary_key=True),
+    Column("reason", String(64), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
 )
 nodes: Final = Table(  # roots of the complete subtrees of 2^8, 2^16, … leaves; the leaves stand with their events
     "ledger_nodes",

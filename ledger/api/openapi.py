@@ -13,6 +13,24 @@ SECURITY: Final[dict[str, Schema]] = {
 }
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
 
+_FILTERS: Final[dict[str, Schema]] = {
+    "after": _NUMBER,
+    "before": _NUMBER,
+    "limit": _NUMBER,
+    "newest": one_of("true", "false"),
+    "principal": TEXT,
+    "actor": TEXT,
+    "target": TEXT,
+    "action": TEXT,
+    "decision": one_of("allow", "deny"),
+    "reason": TEXT,
+    "request_id": TEXT,
+    "credential": TEXT,
+    "task": TEXT,
+    "since": TEXT,
+    "until": TEXT,
+    "id": TEXT,
+}
 _TAKEN: Final = record("refused", accepted=WHOLE, duplicates=WHOLE, size=WHOLE, refused=listed(TEXT))
 
 
@@ -32,15 +50,26 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET /events": _read(
         "Read the log",
         Answer("A page of it.", record(events=listed(record(seq=WHOLE, leaf=TEXT, event=ANY)), size=WHOLE)),
-        after=_NUMBER,
-        limit=_NUMBER,
-        newest=one_of("true", "false"),
-        principal=TEXT,
-        actor=TEXT,
-        target=TEXT,
-        action=TEXT,
-        decision=one_of("allow", "deny"),
-        id=TEXT,
+        **_FILTERS,
+    ),
+    "GET /events/stream": _read(
+        "The live end of the log as server-sent events, for a minute at a time",
+        Answer("One event `row` for each, its id the row number.", TEXT, "text/event-stream"),
+        **_FILTERS,
+    ),
+    "GET /usage": _read(
+        "Decisions by the hour, and what was refused most",
+        Answer(
+            "Counts of at most 31 days.",
+            record(
+                hours=listed(record(hour=TEXT, allow=WHOLE, deny=WHOLE)),
+                refusals=listed(record(reason=TEXT, count=WHOLE)),
+            ),
+        ),
+        "since",
+        "until",
+        since=TEXT,
+        until=TEXT,
     ),
     "GET /checkpoint": Operation(
         summary="The signed checkpoint, the newest or that of a size",

@@ -10,12 +10,12 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from did_agent.adapters.web_input import Parameters, bearer, plain_app, read_query, request_id, require_media_type
-from did_agent.encoding import base64url
-from did_agent.errors import DidAgentError, InvalidParameter, NotFound
+from did_agent.adapters.web_input import bearer, plain_app, read_query, request_id, require_media_type
+from did_agent.errors import DidAgentError, NotFound
 from did_agent.tokens.access_token import HOME
+from ledger.api.searching import add_searching, number_in, question_of, wire_row
 from ledger.api.witnesses import add_witnesses
-from ledger.model import MAX_PAGE, Accepted, Question, Row
+from ledger.model import MAX_PAGE, Accepted
 from ledger.service import LedgerService
 from ledger.witnessing import Witnessing
 from verifier.http import bearer_alone
@@ -23,8 +23,6 @@ from verifier.model import Admission
 from verifier.service import Verifier, require_scope
 
 READ_SCOPE: Final = "audit:read"
-_MAX_ROW: Final = 2**53 - 1
-_FILTERS: Final = ("principal", "actor", "target", "action", "decision", "id")
 
 
 class Watch(Protocol):
@@ -72,14 +70,14 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
     @app.get("/events")
     async def rows(request: Request) -> JSONResponse:
         whose = await require_reader(request)
-        found = await service.log.rows(_question(read_query(request), whose))
-        return JSONResponse({"events": [_wire(row) for row in found], "size": await service.log.size()})
+        found = await service.log.rows(question_of(read_query(request), whose))
+        return JSONResponse({"events": [wire_row(row) for row in found], "size": await service.log.size()})
 
     @app.get("/checkpoint")
     async def checkpoint(request: Request) -> Response:
         await require_reader(request)
         query = read_query(request)
-        note = await service.log.checkpoint(_number(query, "size", None) if query.get("size") else None)
+        note = await service.log.checkpoint(number_in(query, "size", None) if query.get("size") else None)
         if note is None:
             raise NotFound("there is no such checkpoint")
         tag = f'"{hashlib.sha256(note.encode()).hexdigest()[:32]}"'
@@ -91,8 +89,8 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
     async def checkpoints(request: Request) -> JSONResponse:
         await require_reader(request)
         query = read_query(request)
-        limit = min(_number(query, "limit", 100), MAX_PAGE)
-        found = await service.log.checkpoints(_number(query, "after", 0), limit)
+        limit = min(number_in(query, "limit", 100), MAX_PAGE)
+        found = await service.log.checkpoints(number_in(query, "after", 0), limit)
         return JSONResponse({"checkpoints": [{"size": one.size, "note": one.note, "made": one.made} for one in found]})
 
     @app.get("/proofs/inclusion")
@@ -101,12 +99,12 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
         query = read_query(request)
         identifier = query.get("id")
         if identifier is None:
-            seq = _number(query, "seq", None)
+            seq = number_in(query, "seq", None)
             if whose is not None:
                 await service.require_own(seq, whose)
         else:
             seq = await service.find(identifier, organisation=whose)
-        at = _number(query, "size", None) if query.get("size") else None
+        at = number_in(query, "size", None) if query.get("size") else None
         size, root, path = await service.prove_inclusion(seq, at)
         members = {"seq": seq, "size": size, "root": _base64(root), "proof": [_base64(node) for node in path]}
         return JSONResponse(members)
@@ -115,7 +113,7 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
     async def consistency(request: Request) -> JSONResponse:
         await require_reader(request)
         query = read_query(request)
-        old, new = _number(query, "from", None), _number(query, "to", None)
+        old, new = number_in(query, "from", None), number_in(query, "to", None)
         path = await service.prove_consistency(old, new)
         return JSONResponse({"from": old, "to": new, "proof": [_base64(node) for node in path]})
 
@@ -124,6 +122,7 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
         whose = await require_reader(request)
         return StreamingResponse(service.log.export(whose), media_type="application/jsonl")
 
+    add_searching(app, service, require_reader)
     if witnessing is not None:
         add_witnesses(app, witnessing, require_reader)
 
@@ -148,29 +147,6 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
 def _view(admission: Admission) -> str | None:
     """Return whose events alone a reader sees: its organisation's; None for those who run the deployment (WEB-02)."""
     return None if admission.organisation == HOME else admission.organisation
-
-
-def _question(query: Parameters, whose: str | None) -> Question:
-    return Question(
-        after=_number(query, "after", 0),
-        limit=min(_number(query, "limit", 100), MAX_PAGE),
-        newest=query.get("newest") == "true",
-        organisation=whose,
-        **{name: query.get(name) for name in _FILTERS},
-    )
-
-
-def _number(query: Parameters, name: str, default: int | None) -> int:
-    text = query.get(name) if default is not None else query.require(name)
-    if text is None:
-        return default or 0
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > _MAX_ROW:
-        raise InvalidParameter(f"{name} is not a row number")
-    return int(text)
-
-
-def _wire(row: Row) -> dict[str, object]:
-    return {"seq": row.seq, "leaf": base64url.encode(row.leaf), "event": row.event.to_json()}
 
 
 def _base64(raw: bytes) -> str:

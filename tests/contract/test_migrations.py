@@ -22,7 +22,7 @@ from did_agent.adapters.sql import open_database
 from did_agent.errors import Misconfigured
 
 ROOT = Path(__file__).parents[2]
-PARTIES = ("issuer", "bridge", "ledger")
+PARTIES = ("issuer", "bridge", "ledger", "console")
 
 
 def load(path: Path) -> ModuleType:
@@ -114,13 +114,15 @@ async def test_up_down_up_with_rows(engine: AsyncEngine, schema: Schema) -> None
 async def test_tables_of_an_earlier_release_are_adopted_with_their_rows(engine: AsyncEngine, schema: Schema) -> None:
     shapes = await without_revisions(engine, schema)
     rows = await fill(engine, schema, shapes)
-    missing = next(one.name for one in schema.metadata.sorted_tables if one.name in shapes)
+    # One that an operator lost is made anew; where there is one alone, nothing would be left to adopt.
+    missing = [one.name for one in schema.metadata.sorted_tables if one.name in shapes][: min(1, len(shapes) - 1)]
     async with engine.begin() as connection:
-        await connection.execute(text(f"DROP TABLE {missing}"))
+        for name in missing:
+            await connection.execute(text(f"DROP TABLE {name}"))
     assert (await state_of(engine, schema)).standing == "unversioned"
     state = await prepare_schema(engine, schema, migrate="start")
     assert (state.standing, state.revision) == ("current", schema.newest)
-    assert await count(engine, schema) == rows - 1  # what was missing is there again, without its row
+    assert await count(engine, schema) == rows - len(missing)  # what was missing is there again, without its row
 
 
 @pytest.mark.req("OPS-05")
@@ -199,6 +201,5 @@ def test_a_revision_works_for_the_release_before_it(party: str) -> None:
 def test_statements_can_be_run_by_hand(schema: Schema, dialect: str) -> None:
     shown = sql_of(schema, dialect=dialect, begin=BASE, end=schema.newest)
     assert shown.count("CREATE TABLE") == len(schema.metadata.tables) + 2  # beside them those of revisions
-    assert (
-        sql_of(schema, dialect=dialect, begin=schema.newest, end=BASE).count("DROP TABLE") >= shown.count("TABLE") - 3
-    )
+    back = sql_of(schema, dialect=dialect, begin=schema.newest, end=BASE)
+    assert back.count("DROP TABLE") >= shown.count("CREATE TABLE") - 1  # the number of the revision stays

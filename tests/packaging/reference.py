@@ -109,7 +109,7 @@ def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Comman
 def _leaves(family: type[Any]) -> Iterator[type[Any]]:
     yield family
     for child in family.__subclasses__():
-        if child.__module__.startswith(("did_agent", "verifier", "bridge", "issuer", "ledger")):
+        if child.__module__.startswith(("did_agent", "verifier", "bridge", "issuer", "ledger", "console")):
             yield from _leaves(child)
 
 

@@ -17,12 +17,13 @@ from did_agent import errors
 from tests.fakes.wheels import build_wheel
 
 ROOT = Path(__file__).parents[2]
-PARTIES = ("did_agent", "issuer", "bridge", "verifier", "ledger")
+PARTIES = ("did_agent", "issuer", "bridge", "verifier", "ledger", "console")
 MAX_FILE_LINES = 400
 # Lines of code without blank lines, comments and docstrings.  A capability may raise the number by what it needs;
 # between capabilities it only goes down.  10,600 was the road walked once, 17,500 with the credential core, 28,500 with
-# the authorization server, 36,500 with the verifier, 57,000 with the issuer; the rest is what watches and proves.
-MAX_CODE_LINES = 62_000
+# the authorization server, 36,500 with the verifier, 57,000 with the issuer, 62,000 with what watches and proves; the
+# rest is the console.
+MAX_CODE_LINES = 63_500
 BANNED_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|misc|manager)(_|$)")
 
 

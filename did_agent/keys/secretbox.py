@@ -1,0 +1,37 @@
+"""Small secrets sealed with a key of 32 bytes: XSalsa20-Poly1305 as libsodium's secretbox has it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nacl.exceptions import CryptoError
+from nacl.secret import SecretBox
+
+from did_agent.errors import BadKey
+
+KEY_BYTES: Final = 32
+
+
+def seal_box(key: bytes, plain: bytes) -> bytes:
+    """Return `plain` encrypted and authenticated under a random nonce of 24 bytes, which comes first; 40 bytes longer.
+
+    Raises: BadKey for a key of another length.
+    """
+    return bytes(_box(key).encrypt(plain))
+
+
+def open_box(key: bytes, sealed: bytes) -> bytes:
+    """Return what was sealed with the key.
+
+    Raises: BadKey for another key, and for anything that was changed.
+    """
+    try:
+        return bytes(_box(key).decrypt(sealed))
+    except (CryptoError, ValueError) as error:
+        raise BadKey("what was sealed does not open with this key") from error
+
+
+def _box(key: bytes) -> SecretBox:
+    if len(key) != KEY_BYTES:
+        raise BadKey(f"a key of {len(key)} bytes, not {KEY_BYTES}")
+    return SecretBox(key)

@@ -1,0 +1,136 @@
+"""How rows are found again: what is written beside them, and the one query of every page.
+
+Each filter has an index that ends with the row number, so the database walks it in the order of the page and stops
+when the page is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
+from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.adapters.tables import HOUR_LENGTH, INDEXED, MAX_NAME, actors, events, hours, key_of, mentions
+from ledger.model import Count, Entry, Question
+
+_REASON: Final = INDEXED["reason"]
+
+
+def event_rows(fresh: Sequence[Entry], first: int) -> list[dict[str, Any]]:
+    """Return the rows of new entries, numbered from `first`."""
+    rows = []
+    for seq, entry in enumerate(fresh, first):
+        row: dict[str, Any] = {"seq": seq, "id": entry.id, "leaf": entry.leaf, "event": entry.text, "time": entry.time}
+        for name, limit in INDEXED.items():
+            said = getattr(entry, name)
+            row[name] = said and key_of(said, limit)
+        rows.append(row)
+    return rows
+
+
+def actor_rows(fresh: Sequence[Entry], first: int) -> list[dict[str, Any]]:
+    """Return by whom new entries are found: every agent in their chains, and who stands at the start."""
+    return [{"actor": name, "seq": seq} for name, seq in _names(fresh, first, "actors")]
+
+
+def mention_rows(fresh: Sequence[Entry], first: int) -> list[dict[str, Any]]:
+    """Return by which credentials and tasks new entries are found."""
+    return [{"what": name, "seq": seq} for name, seq in _names(fresh, first, "mentions")]
+
+
+def _names(fresh: Sequence[Entry], first: int, of: str) -> Iterator[tuple[str, int]]:
+    for seq, entry in enumerate(fresh, first):
+        for name in dict.fromkeys([key_of(one, MAX_NAME) for one in getattr(entry, of)]):
+            yield name, seq
+
+
+async def count_hours(connection: AsyncConnection, fresh: Sequence[Entry], first: int) -> None:
+    """Add new entries to the counts of their hours."""
+    counted: dict[tuple[str, str, str, str], list[int]] = {}
+    for seq, entry in enumerate(fresh, first):
+        whose = key_of(entry.organisation, MAX_NAME) if entry.organisation else ""
+        key = (entry.time[:HOUR_LENGTH], whose, entry.decision, key_of(entry.reason, _REASON))
+        found = counted.setdefault(key, [0, seq, seq])
+        found[0] += 1
+        found[2] = seq
+    insert = upsert_postgresql if connection.dialect.name == "postgresql" else upsert_sqlite
+    for (hour, whose, decision, reason), (count, lowest, highest) in sorted(counted.items()):
+        row = {"hour": hour, "organisation": whose, "decision": decision, "reason": reason}
+        made = insert(hours).values(**row, count=count, first=lowest, last=highest)
+        grown = {"count": hours.c.count + made.excluded.count, "last": made.excluded.last}
+        await connection.execute(made.on_conflict_do_update(index_elements=list(row), set_=grown))
+
+
+async def hours_between(
+    connection: AsyncConnection, since: str, until: str, organisation: str | None
+) -> Sequence[Count]:
+    """Return the counts of the hours from `since` to before `until`."""
+    total = func.sum(hours.c.count).label("total")
+    query = (
+        select(hours.c.hour, hours.c.decision, hours.c.reason, total)
+        .where(hours.c.hour >= since[:HOUR_LENGTH], hours.c.hour < until[:HOUR_LENGTH])
+        .group_by(hours.c.hour, hours.c.decision, hours.c.reason)
+        .order_by(hours.c.hour, hours.c.decision, hours.c.reason)
+    )
+    if organisation is not None:
+        query = query.where(hours.c.organisation == key_of(organisation, MAX_NAME))
+    found = (await connection.execute(query)).all()
+    return [Count(hour=one.hour, decision=one.decision, reason=one.reason, count=int(one.total)) for one in found]
+
+
+async def span_of(connection: AsyncConnection, question: Question) -> tuple[int, int | None]:
+    """Return between which rows those of the wanted time lie: more than the first, at most the second.
+
+    Parties deliver late and by their own clocks, so this only narrows; the exact time is compared in the rows.
+    """
+    lowest, highest = 0, None
+    if question.since is not None:
+        first = select(func.min(hours.c.first)).where(hours.c.hour >= question.since[:HOUR_LENGTH])
+        found = await connection.scalar(first)
+        if found is None:
+            return 0, 0
+        lowest = int(found) - 1
+    if question.until is not None:
+        last = select(func.max(hours.c.last)).where(hours.c.hour <= question.until[:HOUR_LENGTH])
+        highest = int(await connection.scalar(last) or 0)
+    return lowest, highest
+
+
+def page_of(question: Question, span: tuple[int, int | None]) -> Select[Any]:
+    """Return the query of one page."""
+    query, seq = _found_by(question)
+    (lowest, highest), before = span, question.before
+    query = query.where(seq > max(question.after, lowest))
+    if highest is not None:
+        query = query.where(seq <= highest)
+    if before is not None:
+        query = query.where(seq < before)
+    return query.order_by(seq.desc() if question.newest else seq).limit(question.limit)
+
+
+def _found_by(question: Question) -> tuple[Select[Any], ColumnElement[int]]:
+    query, seq = select(events), cast("ColumnElement[int]", events.c.seq)
+    credentials, tasks = mentions.alias("of_credential"), mentions.alias("of_task")
+    for table, column, wanted in (
+        (actors, actors.c.actor, question.actor),
+        (credentials, credentials.c.what, question.credential),
+        (tasks, tasks.c.what, question.task),
+    ):
+        if wanted is not None:
+            query = query.join(table, table.c.seq == events.c.seq).where(column == key_of(wanted, MAX_NAME))
+            seq = table.c.seq
+    exactly = {
+        name: value and key_of(value, limit) for name, limit in INDEXED.items() for value in (getattr(question, name),)
+    }
+    for name, value in {**exactly, "id": question.id}.items():
+        if value is not None:
+            query = query.where(events.c[name] == value)
+    if question.since is not None:
+        query = query.where(events.c.time >= question.since)
+    if question.until is not None:
+        query = query.where(events.c.time < question.until)
+    return query, seq
