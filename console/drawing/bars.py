@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-_WIDTH, _HEIGHT, _FOOT = 720, 160, 20
+_WIDTH, _HEIGHT, _FOOT = 1_000, 180, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Bar:
 
 
 def bars(found: Sequence[Bar], *, title: str) -> Markup:
-    """Return the picture, 720 by 180 units; a few refusals among many are still seen."""
+    """Return the picture, 1,000 by 200 units; a few refusals among many are still seen."""
     highest = max((one.allowed + one.refused for one in found), default=0) or 1
     step = _WIDTH / max(1, len(found))
     parts = [

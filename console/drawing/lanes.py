@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from console.drawing.text import fit
 
-_WIDTH, _LANE, _NAME, _FOOT = 720, 26, 170, 22
+_WIDTH, _LANE, _NAME, _FOOT = 1_000, 26, 190, 22
 _LANES = 12  # drawn; the rest is in the table
 _NAMED = Markup('<text class="word" x="0" y="{:.1f}">{}<title>{}</title></text>')
 _FOOTED = Markup('<text class="word faint" x="{}" y="{}" text-anchor="{}">{}</text>')
@@ -28,7 +28,7 @@ class Point:
 
 
 def lanes(found: Sequence[Point], *, title: str) -> Markup:
-    """Return the picture, 720 units wide; the lanes with most points first."""
+    """Return the picture, 1,000 units wide; the lanes with most points first."""
     counts: dict[str, int] = {}
     for one in found:
         counts[one.lane] = counts.get(one.lane, 0) + 1

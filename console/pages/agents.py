@@ -41,17 +41,18 @@ async def show(visit: Visit) -> Answer:
 async def _agent(visit: Visit, refused: Trouble | None = None) -> Answer:
     agent = await visit.get("issuer", f"/agents/{segment(visit.path['identifier'])}")
     at, did = f"/agents/{segment(agent['agent_id'])}", agent.get("did")
-    keys, credentials, history, impact, resources, events, given, taken = await visit.parts(
+    keys, credentials, history, resources, events, given, taken = await visit.parts(
         visit.part("issuer", f"{at}/keys"),
         visit.part("issuer", "/credentials", agent=agent["agent_id"], limit=100),
         visit.part("issuer", f"{at}/history"),
-        visit.part("issuer", f"{at}/impact"),
         visit.part("bridge", "/resources"),
         visit.part("ledger", "/events", actor=did or agent["agent_id"], newest="true", limit=10),
         visit.part("issuer", "/delegations", agent=agent["agent_id"]),
         visit.part("issuer", "/delegations", to=did or "none"),
     )
     held = rows_of(credentials, "credentials")
+    # Asked only where there is something to suspend: a page that is looked at must not fill the log with refusals.
+    impact = await visit.part("issuer", f"{at}/impact") if agent["state"] == "active" else None
     return Page(
         template="agent.html",
         values={

@@ -35,7 +35,7 @@ async def show(visit: Visit) -> Answer:
 async def _credential(visit: Visit, refused: Trouble | None = None) -> Answer:
     at = f"/credentials/{segment(visit.path['identifier'])}"
     found = await visit.get("issuer", at)
-    (impact,) = await visit.parts(visit.part("issuer", f"{at}/impact"))
+    impact = await visit.part("issuer", f"{at}/impact") if found["state"] == "active" else None
     return Page(
         template="credential.html",
         values={

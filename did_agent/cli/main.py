@@ -138,7 +138,7 @@ def init(at: Deployment, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def up(at: Deployment, folder: Path | None, port: int, vc_api: bool, as_json: bool) -> None:
-    """Run bridge, issuer, ledger and the demo MCP server until Ctrl-C."""
+    """Run bridge, issuer, ledger, console and the demo MCP server until Ctrl-C."""
     asyncio.run(_up(folder or at.data, port, vc_api=vc_api, as_json=as_json))
 
 

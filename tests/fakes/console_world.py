@@ -27,6 +27,7 @@ class ConsoleWorld:
     """A deployment that runs, asked as its operator."""
 
     at: Deployment
+    loop: asyncio.AbstractEventLoop  # of the deployment, in its own thread
 
     @property
     def url(self) -> str:
@@ -37,7 +38,8 @@ class ConsoleWorld:
         """Return what a party answers its operator."""
         base = getattr(self.at.urls, f"{party}_url")
         content = {"json": body} if body else {}
-        return asyncio.run(send(party, base, method, path, auth=self.at.operator_auth(base), **content))
+        asked = send(party, base, method, path, auth=self.at.operator_auth(base), **content)
+        return asyncio.run_coroutine_threadsafe(asked, self.loop).result(30)
 
     def person(self, username: str, *roles: str, organisation: str = "home") -> None:
         """Give somebody an account and roles."""
@@ -98,7 +100,7 @@ def console_world(data: Path, base: int) -> Iterator[ConsoleWorld]:
     thread.start()
     try:
         assert started.wait(60)
-        yield ConsoleWorld(found[0][0])
+        yield ConsoleWorld(*found[0])
     finally:
         if found:
             found[0][1].call_soon_threadsafe(ended.set)

@@ -10,6 +10,7 @@ import click
 from pydantic_settings import BaseSettings
 
 from bridge.settings import BridgeSettings
+from console.settings import ConsoleSettings
 from did_agent.adapters.listening import ListenerSettings
 from did_agent.adapters.log_lines import LogSettings
 from did_agent.adapters.observing import ObservingSettings
@@ -32,6 +33,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "issuer": IssuerSettings,
     "bridge": BridgeSettings,
     "ledger": LedgerSettings,
+    "console": ConsoleSettings,
     "guard": VerifierSettings,
     "urban-bites": DemoSettings,
     "vc-api": VCSettings,
