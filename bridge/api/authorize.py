@@ -86,9 +86,7 @@ class _Pages:
         entered = await self._doors.enter(request, form)
         if entered.cookie is None:
             return self._login(request, opened, reason=entered.reason)
-        # Who has just signed in was asked for their password, as was wanted.
-        onwards = [pair for pair in parse_qsl(request.url.query, keep_blank_values=True) if pair != _AGAIN]
-        return self._doors.admitted(entered, f"authorize?{urlencode(onwards, quote_via=quote)}")
+        return self._doors.admitted(entered, f"authorize?{_without_prompt(request.url.query)}")
 
     def _login(self, request: Request, opened: Opened, *, reason: str = "", fresh: bool = False) -> Response:
         asking, source = opened.agent or opened.destination.client, form_action_source(opened.request.redirect_uri)
@@ -122,3 +120,9 @@ class _Pages:
         answer |= {"iss": self._browser.issuer} | ({} if state is None else {"state": state})
         joint = "&" if urlsplit(uri).query else "?"
         return RedirectResponse(f"{uri}{joint}{urlencode(answer, quote_via=quote)}", status_code=303)
+
+
+def _without_prompt(query: str) -> str:
+    """Return a query without its wish for a password: who has just signed in was asked for it."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return urlencode([pair for pair in pairs if pair != _AGAIN], quote_via=quote) if _AGAIN in pairs else query

@@ -116,7 +116,15 @@ def test_every_command_explains_itself(machine: Machine) -> None:
 
 
 def test_every_command_that_prints_data_has_json() -> None:
-    servers = {"bridge", "issuer", "ledger", "urban-bites", "vc-api", "sql"}  # serve, or print a script for a database
+    servers = {
+        "bridge",
+        "issuer",
+        "ledger",
+        "console",
+        "urban-bites",
+        "vc-api",
+        "sql",
+    }  # serve, or print a script for a database
     lacking = [
         name
         for group in (entry.cli, *(one for one in entry.cli.commands.values() if hasattr(one, "commands")))

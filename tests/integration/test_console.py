@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.e2e.processes import free_base
-from tests.fakes.console_world import ConsoleWorld, console_world
+from tests.fakes.bridge_world import form_of
+from tests.fakes.console_world import PASSWORD, ConsoleWorld, console_world
 
 PAGES = (
     "/", "/agents", "/agents/new", "/credentials", "/delegations", "/requests", "/audit", "/why", "/policy",
@@ -187,3 +189,15 @@ def test_a_policy_is_checked_simulated_published_and_rolled_back(world: ConsoleW
         assert "Published" in published.text, published.text[-2000:]
         assert world.operate("bridge", "GET", "/policy")["version"] == before + 1
         assert browser.get(f"/policy/{before + 1}").status_code == 200
+
+
+@pytest.mark.req("WEB-06")
+def test_signing_in_again_asks_for_the_password_though_the_bridge_knows_the_browser(world: ConsoleWorld) -> None:
+    with world.browser("robin") as browser:
+        assert browser.get("/sign-in", to="/keys").url.path == "/keys"  # known, and nobody is asked
+        asked = browser.get("/sign-in", to="/keys", again="yes")
+        assert asked.url.host == "127.0.0.1"
+        fields = form_of(asked.text).fields | {"username": "robin", "password": PASSWORD}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": world.at.urls.bridge_url}
+        landed = browser.http.post(str(asked.url), content=urlencode(fields), headers=headers)
+        assert str(landed.url) == f"{world.url}/keys"
