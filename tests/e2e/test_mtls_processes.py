@@ -62,7 +62,7 @@ def test_the_bridge_alone_speaks_tls_at_an_https_url(tmp_path: Path) -> None:
 
 def test_a_deployment_asks_for_certificates_at_a_second_address(tmp_path: Path) -> None:
     server, own, base = server_certificate(tmp_path), certificate(tmp_path, "own"), free_base()
-    second = f"https://127.0.0.1:{base + 3}"
+    second = f"https://127.0.0.1:{base + 4}"
     up = _Secured(tmp_path / ".did-agent", base=base, server=server, second=second)
     up.start()
     try:

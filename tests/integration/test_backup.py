@@ -100,7 +100,7 @@ async def test_a_backup_under_load_is_restored_whole_and_what_came_after_is_miss
         async with httpx2.AsyncClient(auth=at.operator_auth(url), trust_env=False) as http:
             newest.write_text((await http.get(f"{url}/checkpoint")).text)
     said = json.loads(done.stdout)
-    assert (said["databases"], said["keys"]) == (["bridge", "issuer", "ledger"], "plain")
+    assert (said["databases"], said["keys"]) == (["bridge", "console", "issuer", "ledger"], "plain")
     assert file.stat().st_mode & 0o077 == 0
 
     # Whoever kept a newer checkpoint learns that the log is older than that.

@@ -21,7 +21,7 @@ from did_agent.adapters.party import listen
 from did_agent.cli.demo.tools import Bearer, call
 from tests.integration.test_traces import agent_in
 
-PARTIES = {"bridge", "issuer", "ledger", "guard"}
+PARTIES = {"bridge", "issuer", "ledger", "console", "guard"}
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = re.compile(r"\bdid_agent_[a-z_]+\b")
 SELECTOR = re.compile(r"(did_agent_[a-z_]+)(?:\{([^}]*)\})?")
