@@ -15,21 +15,17 @@ import httpx2
 import pytest
 from jsonschema import Draft202012Validator
 
-from did_agent.adapters.keystore import load_or_create_key
 from did_agent.adapters.openapi import PATH
-from did_agent.audit.cosignature import cosign
-from did_agent.audit.delivery import batch_request
-from did_agent.audit.event import AuditEvent
 from did_agent.credential.issuance import new_id
 from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from did_agent.keys.jwk import public_jwk
 from did_agent.presentation.present import present, present_jwt
 from did_agent.tokens.client_assertion import make_client_assertion
-from tests.contract import issuer_story, trust_story
+from tests.contract import issuer_story, ledger_story, trust_story
 from tests.contract.bridge_tenants_story import tenants
 from tests.fakes.bridge_world import ASSERTION, EXCHANGE, PASSWORD, START, VP, form_of, origin
-from tests.fakes.deployment import WITNESS, WITNESS_KEY, Deployed, deployed
+from tests.fakes.deployment import Deployed, deployed
 
 RESOURCE, CALLBACK, SECRET = "https://urban-bites.example/mcp", "https://app.example/cb", "s" * 43
 CAPABILITY = {"resource": [RESOURCE], "tools": {"list_menu": {}}}
@@ -56,6 +52,12 @@ class Witness:
         assert answer.status_code == status, (method, path, answer.status_code, answer.text)
         self.check(method, path, answer)
         return answer
+
+    def begin(self, path: str, *, bearer: str) -> None:
+        """Open a stream of events, check how it begins, and leave."""
+        with self.http.stream("GET", path, headers={"Authorization": f"Bearer {bearer}"}) as answer:
+            begun = httpx2.Response(answer.status_code, headers=answer.headers, text=next(answer.iter_text()))
+        self.check("GET", path, begun)
 
     def form(self, path: str, status: int, **fields: str) -> Any:
         return self.send("POST", path, status, content=urlencode(fields), headers=FORM)
@@ -152,7 +154,7 @@ def test_the_answers_of_an_honest_day_are_those_that_are_published(story: Story)
     prepare_the_bridge(story)
     tokens_at_the_bridge(story, credential)
     administration_of_the_bridge(story)
-    at_the_ledger(story)
+    ledger_story.ledger(story)
     at_the_vc_api(story, credential)
     # Nothing is left out but what this deployment does not offer, or what only a browser can begin.
     assert story.bridge.unseen() <= ELSEWHERE
@@ -328,33 +330,6 @@ def administration_of_the_bridge(story: Story) -> None:
     sent("POST", f"/signing-keys/{waiting}/revoke", 204, {"reason": "a test"})
     sent("POST", "/revoke-subject", 204, {"sub_id": {"format": "opaque", "id": "smith"}})
     sent("DELETE", "/users/smith", 204)
-
-
-def at_the_ledger(story: Story) -> None:
-    ledger, url = story.ledger, story.deployment.urls["ledger"]
-    party = load_or_create_key(story.deployment.data / "keys" / "bridge.jwk")
-    event = AuditEvent(
-        id=new_id(), time=START, source=did_key(party.public), party="bridge", principal="smith",
-        principal_kind="user", actors=(), client_id=None, action="a.test", target=None, resource=None,
-        argument_digest=None, decision="allow", reason="allowed", explanation="a test", policy=None,
-        credential_ids=(), token_id=None, evidence=None, request_id="test-request", details={},
-    )  # fmt: skip
-    _, headers, body = batch_request([event.canonical().decode()], ledger_url=url, key=party, now=START)
-    ledger.send("POST", "/events", 200, content=body, headers=headers)
-    reader = story.deployment.token("ledger")
-    note = ledger.send("GET", "/checkpoint", 200, bearer=reader)
-    ledger.send("GET", "/checkpoint", 304, bearer=reader, headers={"If-None-Match": note.headers["etag"]})
-    reads = ("/events?limit=2", "/checkpoints", "/proofs/inclusion?seq=1", "/proofs/consistency?from=1&to=1", "/export")
-    for path in (*reads, "/key", "/livez", "/readyz"):
-        ledger.send("GET", path, 200, bearer=reader)
-    size = int(note.text.split("\n")[1])
-    line = cosign(note.text, name=WITNESS.name, key=WITNESS_KEY, now=START)
-    ledger.send("POST", f"/checkpoints/{size}/cosignatures", 200, json={"cosignature": line})
-    for path in (f"/checkpoints/{size}/cosignatures", "/cosignatures"):
-        assert ledger.send("GET", path, 200, bearer=reader).json()["cosignatures"] == [line]
-    ledger.send("POST", "/checkpoints/1/cosignatures", 401, json={"cosignature": "x"})
-    ledger.send("GET", "/events", 401)
-    ledger.send("GET", "/proofs/inclusion", 400, bearer=reader)
 
 
 def at_the_vc_api(story: Story, credential: dict[str, Any]) -> None:
