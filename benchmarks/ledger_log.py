@@ -37,6 +37,7 @@ from did_agent.audit.merkle import Frontier, leaf_hash
 from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from ledger.adapters.sql import SQLLog, metadata
+from ledger.sealing import Sealer
 from ledger.service import LedgerService
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -91,7 +92,7 @@ def deliveries(first: int, count: int, size: int) -> Iterator[tuple[str, bytes]]
 
 def service_of(engine: AsyncEngine) -> LedgerService:
     return LedgerService(
-        log=SQLLog(engine),
+        log=SQLLog(engine, Sealer(KEY)),
         key=KEY,
         url=URL,
         origin=ORIGIN,

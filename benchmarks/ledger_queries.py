@@ -30,6 +30,7 @@ from did_agent.audit.checkpoint import Checkpoint, sign_checkpoint
 from did_agent.clock import format_milliseconds, system_clock
 from ledger.adapters.sql import SQLLog, metadata
 from ledger.model import Entry, Question, entry_of
+from ledger.sealing import Sealer
 from ledger.service import LedgerService
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -89,7 +90,7 @@ async def measure(url: str, rows: int) -> dict[str, Any]:
     """Return what one database does."""
     engine = open_database(url)
     await create_schema(engine, metadata)
-    log = SQLLog(engine)
+    log = SQLLog(engine, Sealer(KEY))
 
     def sign(size: int, root: bytes) -> str:
         return sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), KEY)

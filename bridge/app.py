@@ -56,7 +56,7 @@ from bridge.api.sign_in import Doors
 from bridge.grants import ciba, jwt_bearer, token_exchange
 from bridge.health import readiness
 from bridge.migrations import SCHEMA
-from bridge.model import AUDIT_READ, BRIDGE_ADMIN, Identity, Resource
+from bridge.model import AUDIT_ERASE, AUDIT_READ, BRIDGE_ADMIN, Identity, Resource
 from bridge.model.operators import ISSUER_SCOPES
 from bridge.people import doors_of, upstream_of
 from bridge.ports.keys import KeyProvider
@@ -385,7 +385,7 @@ def _derived(key: SigningKey, purpose: bytes) -> bytes:
 
 def _built_in(settings: BridgeSettings) -> tuple[Resource, ...]:
     bridge = {BRIDGE_ADMIN: "administer resources and people"}
-    ledger = {AUDIT_READ: "read the audit log"}
+    ledger = {AUDIT_READ: "read the audit log", AUDIT_ERASE: "erase what the audit log says of people"}
     return (
         Resource(id=settings.bridge_url, name="Bridge", scopes=bridge, built_in=True),
         Resource(id=settings.issuer_url, name="Issuer", scopes=ISSUER_SCOPES, built_in=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bridge.authority import authority_at, token_end
-from bridge.model import AUDIT_READ, BRIDGE_ADMIN, Agent, Code, Grant, OAuthRequest, Resource, User
+from bridge.model import AUDIT_ERASE, AUDIT_READ, BRIDGE_ADMIN, Agent, Code, Grant, OAuthRequest, Resource, User
 from bridge.model.clients import OAuthClient
 from bridge.model.operators import LOG_READERS, ROLE_SCOPES
 from did_agent.errors import BadGrant, EmptyGrant, UnknownResource
@@ -18,6 +18,7 @@ _ROLE = "role"
 def scopes_of(user: User) -> frozenset[str]:
     """Return the scopes that a person's roles are, at whichever party has them."""
     log = {AUDIT_READ} if user.operates & LOG_READERS else set[str]()
+    log |= {AUDIT_ERASE} if "admin" in user.operates else set[str]()
     # The bridge is one for all organisations: only who runs the deployment administers it.
     own = {BRIDGE_ADMIN} if user.organisation == HOME and "admin" in user.operates else set[str]()
     return frozenset({ROLE_SCOPES[role] for role in user.operates} | log | own)

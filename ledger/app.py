@@ -26,8 +26,10 @@ from ledger.adapters.cosignatures import SQLCosignatures
 from ledger.adapters.sql import SQLLog
 from ledger.api.openapi import OPERATIONS, SECURITY
 from ledger.api.routes import ledger_api
+from ledger.erasing import Erasing
 from ledger.health import Health, Witnessed
 from ledger.migrations import SCHEMA
+from ledger.sealing import Sealer
 from ledger.service import LedgerService
 from ledger.settings import LedgerSettings
 from ledger.witnessing import Witnessing
@@ -46,7 +48,7 @@ def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
     trust = load_trust(settings.data / FILE)
     engine, observer = open_database(settings.database), Observer.of("ledger", settings.ledger_url)
     service = LedgerService(
-        log=SQLLog(engine),
+        log=SQLLog(engine, Sealer(key)),
         key=key,
         url=settings.ledger_url,
         origin=settings.origin,
@@ -62,6 +64,7 @@ def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
         clock=clock,
     )
 
+    erasing = Erasing(service=service, keep_months=settings.audit_personal_months)
     following: list[asyncio.Task[None]] = []
 
     def stop() -> None:
@@ -71,7 +74,7 @@ def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await prepare_schema(engine, SCHEMA, migrate=settings.migrate)
-        following.append(asyncio.create_task(feed.run()))
+        following.extend((asyncio.create_task(feed.run()), asyncio.create_task(erasing.run())))
         try:
             yield
         finally:
@@ -86,7 +89,14 @@ def create_app(settings: LedgerSettings, *, clock: Clock = system_clock) -> Any:
         witnesses=_witnesses(settings.witnesses),
         clock=clock,
     )
-    app = ledger_api(service, verifier, did=did_key(key.public), watch=health, witnessing=witnessing)
+    app = ledger_api(
+        service,
+        verifier,
+        did=did_key(key.public),
+        watch=health,
+        witnessing=witnessing,
+        erasing=erasing,
+    )
     publish(app, OPERATIONS, title="did-agent ledger", url=settings.ledger_url, security=SECURITY)
     app.router.lifespan_context = lifespan
     hosts = frozenset({urlsplit(settings.ledger_url).netloc.lower()})

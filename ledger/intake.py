@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
 from did_agent.audit.delivery import MAX_BATCH, MAX_DELIVERY, verify_batch
 from did_agent.audit.event import MAX_EVENT_BYTES, AuditEvent, is_as_written, parse_event, require_event
+from did_agent.did.key import did_key
 from did_agent.encoding import base64url
 from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_object, unverified_json
 from did_agent.errors import BadEncoding, BadEvent, NotJSON, UntrustedIssuer
+from did_agent.keys.ed25519 import SigningKey
 from ledger.model import Entry, entry_from, entry_of
 
 
@@ -28,16 +30,17 @@ def read_batch(token: str, body: bytes, *, ledger_url: str, sources: frozenset[s
     return entries
 
 
-def conflict(entry: Entry, *, by: str, url: str, now: datetime) -> AuditEvent:
+def conflict(entry: Entry, *, key: SigningKey, url: str, now: datetime) -> AuditEvent:
     """Return the record of an event that was refused, because the log has its id with other content.
 
-    Its own id follows from both, so that it is recorded once however often that event comes.
+    Its own id follows from both, so that it is recorded once however often that event comes.  What it says of that
+    content is under the ledger's key: a plain hash would let anybody try names (AUD-05).
     """
-    digest = hashlib.sha256(b"conflict" + entry.leaf + entry.id.encode()).digest()
+    digest = hmac.digest(key.seed(), b"did-agent ledger conflict" + entry.text.encode(), "sha256")
     return AuditEvent(
         id=uuid.UUID(bytes=digest[:16], version=5).urn,
         time=now,
-        source=by,
+        source=did_key(key.public),
         party="ledger",
         principal=None,
         principal_kind=None,
@@ -55,7 +58,7 @@ def conflict(entry: Entry, *, by: str, url: str, now: datetime) -> AuditEvent:
         token_id=None,
         evidence=None,
         request_id=None,
-        details={"leaf": base64url.encode(entry.leaf)},
+        details={"content": base64url.encode(digest)},
     )
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from did_agent.audit.event import AuditEvent
 from did_agent.audit.merkle import leaf_hash
+from did_agent.audit.personal import personal_fields
 from did_agent.tokens.access_token import HOME
 
 MAX_PAGE = 500  # rows of one answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """An event as the log takes it: hashed, and with what it will be looked for by."""
+class Entry(NamedTuple):
+    """An event as the log takes it, and with what it will be looked for by; a tuple, for thousands come a second."""
 
     id: str
     leaf: bytes  # RFC 9162 leaf hash of `text`
-    text: str  # canonical event
+    text: str  # canonical event; personal fields stand as commitments once it is sealed
+    members: Mapping[str, Any]  # the event as it was delivered
+    personal: Mapping[str, tuple[str, ...]]  # its fields that name people, and whom
     principal: str | None
     target: str | None
     action: str
@@ -30,6 +32,7 @@ class Entry:
     actors: tuple[str, ...]  # every agent in the chain, and who stands at its start
     mentions: tuple[str, ...]  # credentials and the task it names
     organisation: str | None  # whose it is; None: the deployment's own
+    sealed: str | None = None  # boxes with the values of its personal fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +40,9 @@ class Row:
     """One entry of the log; rows count from 1 without gaps."""
 
     seq: int
-    leaf: bytes  # RFC 9162 leaf hash of the canonical event
+    leaf: bytes  # RFC 9162 leaf hash of the canonical event with its commitments
     event: AuditEvent
+    salts: Mapping[str, str] = field(default_factory=dict)  # of its sealed fields that are shown open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,23 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """Whose personal fields are to end; what is None is not narrowed."""
+
+    person: str | None = None
+    before: str | None = None  # month, "2026-01", itself not included
+    organisation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What an erasure came to."""
+
+    keys: int  # each of one person in one month
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
     """How many decisions of a kind there were in an hour."""
 
@@ -108,6 +129,8 @@ def entry_from(members: Mapping[str, Any], canonical: bytes) -> Entry:
         id=members["id"],
         leaf=leaf_hash(canonical),
         text=canonical.decode(),
+        members=members,
+        personal=personal_fields(members),
         principal=members["principal"],
         target=members["target"],
         action=members["action"],

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from did_agent.audit.event import AuditEvent
 from did_agent.audit.nodes import Nodes, Run
-from ledger.model import Accepted, Count, Entry, Question, Row, Signed
+from ledger.model import Accepted, Count, Entry, Erased, Erasure, Question, Row, Signed
 
 Sign = Callable[[int, bytes], str]  # size and root to signed checkpoint
+Told = Callable[[Erased], AuditEvent]  # what an erasure came to, to its record
 
 
 class Log(Protocol):
@@ -28,6 +29,17 @@ class Log(Protocol):
 
         Raises: StoreUnavailable, also when the log is not the one that was signed before.
         """
+        ...
+
+    async def erase(self, erasure: Erasure, *, told: Told, sign: Sign, now: datetime) -> Erased:
+        """End the keys of personal fields, take those whom they name out of the indexes, and record that.
+
+        Raises: StoreUnavailable.
+        """
+        ...
+
+    async def is_any_sealed(self, erasure: Erasure) -> bool:
+        """Tell whether an erasure would end anything."""
         ...
 
     async def rows(self, question: Question) -> Sequence[Row]:

@@ -12,12 +12,11 @@ from did_agent.audit.event import AuditEvent
 from did_agent.audit.merkle import root_by
 from did_agent.audit.nodes import Nodes, Span, consistency_spans, inclusion_spans, roots_of, runs_for
 from did_agent.clock import Clock
-from did_agent.did.key import did_key
 from did_agent.errors import NotFound, StoreUnavailable, TooManyPending
 from did_agent.keys.ed25519 import SigningKey
 from ledger.intake import conflict, read_batch
-from ledger.model import Accepted, Question
-from ledger.ports import Log
+from ledger.model import Accepted, Erased, Erasure, Question
+from ledger.ports import Log, Told
 
 MAX_WAITING: Final = 64  # deliveries that wait for their turn; one more is told to come back later
 
@@ -68,7 +67,7 @@ class LedgerService:
             taken = await self.log.append_entries(entries, sign=self._sign, now=now)
             if taken.refused:
                 changed = [entry for entry in entries if entry.id in taken.refused]
-                conflicts = [conflict(entry, by=did_key(self.key.public), url=self.url, now=now) for entry in changed]
+                conflicts = [conflict(entry, key=self.key, url=self.url, now=now) for entry in changed]
                 await self.log.append(conflicts, sign=self._sign, now=now)
             return taken
 
@@ -78,6 +77,13 @@ class LedgerService:
         Raises: StoreUnavailable.
         """
         await self.log.append([event], sign=self._sign, now=self.clock())
+
+    async def erase(self, erasure: Erasure, told: Told) -> Erased:
+        """End personal fields and record it; proofs hold as before.
+
+        Raises: StoreUnavailable.
+        """
+        return await self.log.erase(erasure, told=told, sign=self._sign, now=self.clock())
 
     async def find(self, identifier: str, *, organisation: str | None = None) -> int:
         """Return the row of an event; another organisation's is none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from did_agent.adapters.migrations import When
@@ -20,6 +21,7 @@ class LedgerSettings(BaseSettings):
     ledger_url: str = "http://127.0.0.1:8402"
     bridge_url: str = "http://127.0.0.1:8400"
     witnesses: str = ""  # whose co-signatures are taken: lines of `did-agent audit witness --show-key`, spaces between
+    audit_personal_months: int | None = Field(default=None, ge=0, le=1_200)  # kept beside the present; None: all
 
     @property
     def database(self) -> str:

@@ -26,6 +26,7 @@ BRIDGE_ADMIN: Final = "bridge:admin"
 ISSUER_ADMIN: Final = "issuer:admin"
 REGISTRY_READ: Final = "registry:read"
 AUDIT_READ: Final = "audit:read"
+AUDIT_ERASE: Final = "audit:erase"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

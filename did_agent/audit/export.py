@@ -1,21 +1,22 @@
 """The exported log: JSON lines of rows and signed checkpoints, checked offline and in one pass (AUD-03).
 
-A row is `{"seq": n, "leaf": "…", "event": {…}}`, a checkpoint `{"checkpoint": "…"}` after the rows it covers, with
-`"cosignatures": ["…"]` where witnesses signed it.
+A row is `{"seq": n, "leaf": "…", "event": {…}}`, with `"salts": {…}` where sealed fields are shown open; a checkpoint
+`{"checkpoint": "…"}` after the rows it covers, with `"cosignatures": ["…"]` where witnesses signed it.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from did_agent.audit.checkpoint import verify_checkpoint
 from did_agent.audit.cosignature import MAX_WITNESSES, Cosigned, Witness, require_quorum
 from did_agent.audit.event import MAX_EVENT_BYTES, AuditEvent, parse_event
-from did_agent.audit.merkle import HASH_BYTES, Frontier, leaf_hash
+from did_agent.audit.merkle import HASH_BYTES, Frontier
+from did_agent.audit.rows import leaf_of, read_salts
 from did_agent.encoding import base64url
 from did_agent.encoding.jcs import canonicalize
 from did_agent.encoding.strict_json import parse_object
@@ -46,11 +47,12 @@ class VerifiedLog:
     cosigned: tuple[CosignedState, ...] = ()  # the last of them; nobody compared their co-signatures yet
 
 
-def export_row(seq: int, event: AuditEvent) -> bytes:
-    """Return the line of one event; rows count from 1."""
-    canonical = event.canonical()
-    leaf = base64url.encode(leaf_hash(canonical))
-    return b'{"seq":%d,"leaf":"%s","event":%s}\n' % (seq, leaf.encode(), canonical)
+def export_row(seq: int, event: AuditEvent, salts: Mapping[str, str] | None = None) -> bytes:
+    """Return the line of one event, which is shown with the salts of its sealed fields; rows count from 1."""
+    members = event.to_json()
+    leaf = base64url.encode(leaf_of(members, salts or {})).encode()
+    opened = b',"salts":' + canonicalize(dict(salts)) if salts else b""
+    return b'{"seq":%d,"leaf":"%s","event":%s%s}\n' % (seq, leaf, canonicalize(members), opened)
 
 
 def export_withheld(seq: int, leaf: bytes) -> bytes:
@@ -111,7 +113,7 @@ class _Reader:
         if members.keys() in ({"checkpoint"}, {"checkpoint", "cosignatures"}):
             self._read_checkpoint(members["checkpoint"])
             self._note_cosignatures(str(members["checkpoint"]), members.get("cosignatures", []))
-        elif members.keys() == {"seq", "leaf", "event"}:
+        elif members.keys() in ({"seq", "leaf", "event"}, {"seq", "leaf", "event", "salts"}):
             self._read_row(members, expected, number)
         elif self._some_withheld and members.keys() == {"seq", "leaf"}:
             self._read_withheld(members, expected, number)
@@ -135,8 +137,8 @@ class _Reader:
         try:
             parse_event(members["event"])
             # What was received is hashed, not what was made of it: another spelling of a time is a change as well.
-            leaf = leaf_hash(canonicalize(members["event"]))
-        except Malformed as error:
+            leaf = leaf_of(cast("dict[str, object]", members["event"]), read_salts(members.get("salts", {})))
+        except (Malformed, BadLog) as error:
             raise BadLog(f"row {expected} (line {number}): the event was changed: {error.detail}") from error
         if members["leaf"] != base64url.encode(leaf):
             raise BadLog(f"row {expected} (line {number}): the event was changed")

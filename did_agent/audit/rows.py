@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from did_agent.audit.merkle import leaf_hash
+from did_agent.audit.personal import committed
 from did_agent.encoding.jcs import canonicalize
 from did_agent.errors import BadLog
-
-SEALED: Final = "sealed:"
 
 
 def leaf_of(event: Mapping[str, Any], salts: Mapping[str, str]) -> bytes:
@@ -17,11 +16,14 @@ def leaf_of(event: Mapping[str, Any], salts: Mapping[str, str]) -> bytes:
 
     Raises: BadLog when a salt is for no field, Malformed.
     """
-    if salts:
-        raise BadLog("sealed fields")
-    return leaf_hash(canonicalize(dict(event)))
+    return leaf_hash(canonicalize(committed(event, salts) if salts else dict(event)))
 
 
-def is_sealed(text: str) -> bool:
-    """Tell whether a value stands as its commitment alone."""
-    return text.startswith(SEALED)
+def read_salts(members: object) -> dict[str, str]:
+    """Return the salts beside a row.
+
+    Raises: BadLog.
+    """
+    if not isinstance(members, dict) or not all(isinstance(one, str) for one in members.values()):
+        raise BadLog("salts are an object of strings")
+    return members

@@ -17,7 +17,8 @@ from did_agent.audit.checkpoint import Checkpoint, verify_checkpoint
 from did_agent.audit.cosignature import Witness, require_quorum
 from did_agent.audit.event import AuditEvent
 from did_agent.audit.merkle import root_by
-from did_agent.audit.rows import is_sealed, leaf_of
+from did_agent.audit.personal import is_sealed
+from did_agent.audit.rows import leaf_of
 from did_agent.credential.behind import verify_behind
 from did_agent.credential.chain import VerifiedChain
 from did_agent.credential.known import KnownCredentials

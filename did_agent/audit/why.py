@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from did_agent.audit.rows import is_sealed
+from did_agent.audit.personal import is_sealed
 from did_agent.errors import DidAgentError
 from did_agent.errors.remedies import remedy
 

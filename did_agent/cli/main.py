@@ -24,6 +24,7 @@ from did_agent.cli.delegations import delegation
 from did_agent.cli.deployment import DEFAULT_DATA, Deployment, Urls, initialise
 from did_agent.cli.doctor import doctor
 from did_agent.cli.enrolment import attest, enrol
+from did_agent.cli.erasing import erase
 from did_agent.cli.evidence import make_bundle, verify_bundle
 from did_agent.cli.federation import federation
 from did_agent.cli.granting import capability, request, role
@@ -235,6 +236,7 @@ audit.add_command(make_bundle)
 audit.add_command(verify_bundle)
 audit.add_command(witness)
 audit.add_command(cosignatures)
+audit.add_command(erase)
 cli.add_command(why)
 
 

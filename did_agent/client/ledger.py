@@ -24,6 +24,13 @@ class LedgerClient:
         answer = await send("ledger", self.url, "GET", "/events", auth=self._auth, params=question)
         return objects_in(answer, "events")
 
+    async def erase(self, **whose: str) -> dict[str, Any]:
+        """End the personal fields of a `person`, or of the months `before` one; return `{keys, rows}`.
+
+        Raises: ServerRefused, PeerUnavailable.
+        """
+        return await send("ledger", self.url, "POST", "/erasures", auth=self._auth, json=whose)
+
     async def export(self) -> AsyncIterator[bytes]:
         """Yield the bytes of the whole exported log.
 

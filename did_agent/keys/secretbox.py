@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from nacl.bindings import crypto_secretbox, crypto_secretbox_NONCEBYTES, crypto_secretbox_open, randombytes
 from nacl.exceptions import CryptoError
-from nacl.secret import SecretBox
 
 from did_agent.errors import BadKey
 
@@ -17,7 +17,8 @@ def seal_box(key: bytes, plain: bytes) -> bytes:
 
     Raises: BadKey for a key of another length.
     """
-    return bytes(_box(key).encrypt(plain))
+    nonce = randombytes(crypto_secretbox_NONCEBYTES)
+    return nonce + crypto_secretbox(plain, nonce, _whole(key))
 
 
 def open_box(key: bytes, sealed: bytes) -> bytes:
@@ -25,13 +26,14 @@ def open_box(key: bytes, sealed: bytes) -> bytes:
 
     Raises: BadKey for another key, and for anything that was changed.
     """
+    nonce, box = sealed[:crypto_secretbox_NONCEBYTES], sealed[crypto_secretbox_NONCEBYTES:]
     try:
-        return bytes(_box(key).decrypt(sealed))
+        return crypto_secretbox_open(box, nonce, _whole(key))
     except (CryptoError, ValueError) as error:
         raise BadKey("what was sealed does not open with this key") from error
 
 
-def _box(key: bytes) -> SecretBox:
+def _whole(key: bytes) -> bytes:
     if len(key) != KEY_BYTES:
         raise BadKey(f"a key of {len(key)} bytes, not {KEY_BYTES}")
-    return SecretBox(key)
+    return key

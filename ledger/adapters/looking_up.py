@@ -6,7 +6,7 @@ when the page is full.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -16,8 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.adapters.tables import HOUR_LENGTH, INDEXED, MAX_NAME, actors, events, hours, key_of, mentions
 from ledger.model import Count, Entry, Question
+from ledger.sealing import Sealer
+
+Names = Mapping[str, Sequence[str]]
 
 _REASON: Final = INDEXED["reason"]
+_NAMING: Final = {"principal": events.c.principal, "actor": actors.c.actor, "target": events.c.target}
 
 
 def event_rows(fresh: Sequence[Entry], first: int) -> list[dict[str, Any]]:
@@ -25,6 +29,7 @@ def event_rows(fresh: Sequence[Entry], first: int) -> list[dict[str, Any]]:
     rows = []
     for seq, entry in enumerate(fresh, first):
         row: dict[str, Any] = {"seq": seq, "id": entry.id, "leaf": entry.leaf, "event": entry.text, "time": entry.time}
+        row["sealed"] = entry.sealed
         for name, limit in INDEXED.items():
             said = getattr(entry, name)
             row[name] = said and key_of(said, limit)
@@ -100,9 +105,22 @@ async def span_of(connection: AsyncConnection, question: Question) -> tuple[int,
     return lowest, highest
 
 
-def page_of(question: Question, span: tuple[int, int | None]) -> Select[Any]:
+async def known_as(connection: AsyncConnection, question: Question, sealer: Sealer) -> Names:
+    """Return as what the names of a question stand in the indexes: people by their marks, all else as it is."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, column in _NAMING.items():
+        said = getattr(question, name)
+        if said is None:
+            continue
+        both = (key_of(said, MAX_NAME), sealer.mark(said))
+        standing = [one for one in both if await connection.scalar(select(column).where(column == one).limit(1))]
+        found[name] = tuple(standing) or both[:1]
+    return found
+
+
+def page_of(question: Question, span: tuple[int, int | None], names: Names) -> Select[Any]:
     """Return the query of one page."""
-    query, seq = _found_by(question)
+    query, seq = _found_by(question, names)
     (lowest, highest), before = span, question.before
     query = query.where(seq > max(question.after, lowest))
     if highest is not None:
@@ -112,25 +130,29 @@ def page_of(question: Question, span: tuple[int, int | None]) -> Select[Any]:
     return query.order_by(seq.desc() if question.newest else seq).limit(question.limit)
 
 
-def _found_by(question: Question) -> tuple[Select[Any], ColumnElement[int]]:
+def _found_by(question: Question, names: Names) -> tuple[Select[Any], ColumnElement[int]]:
     query, seq = select(events), cast("ColumnElement[int]", events.c.seq)
     credentials, tasks = mentions.alias("of_credential"), mentions.alias("of_task")
     for table, column, wanted in (
-        (actors, actors.c.actor, question.actor),
-        (credentials, credentials.c.what, question.credential),
-        (tasks, tasks.c.what, question.task),
+        (actors, actors.c.actor, names.get("actor")),
+        (credentials, credentials.c.what, question.credential and (key_of(question.credential, MAX_NAME),)),
+        (tasks, tasks.c.what, question.task and (key_of(question.task, MAX_NAME),)),
     ):
         if wanted is not None:
-            query = query.join(table, table.c.seq == events.c.seq).where(column == key_of(wanted, MAX_NAME))
+            query = query.join(table, table.c.seq == events.c.seq).where(_is_any(column, wanted))
             seq = table.c.seq
-    exactly = {
-        name: value and key_of(value, limit) for name, limit in INDEXED.items() for value in (getattr(question, name),)
-    }
-    for name, value in {**exactly, "id": question.id}.items():
-        if value is not None:
-            query = query.where(events.c[name] == value)
+    for name, limit in INDEXED.items():
+        said = getattr(question, name)
+        if said is not None:
+            query = query.where(_is_any(events.c[name], names.get(name) or (key_of(said, limit),)))
+    if question.id is not None:
+        query = query.where(events.c.id == question.id)
     if question.since is not None:
         query = query.where(events.c.time >= question.since)
     if question.until is not None:
         query = query.where(events.c.time < question.until)
     return query, seq
+
+
+def _is_any(column: ColumnElement[Any], wanted: Sequence[str]) -> ColumnElement[bool]:
+    return column == wanted[0] if len(wanted) == 1 else column.in_(wanted)

@@ -21,14 +21,17 @@ from ledger.adapters.looking_up import (
     count_hours,
     event_rows,
     hours_between,
+    known_as,
     mention_rows,
     page_of,
     span_of,
 )
+from ledger.adapters.seals import Keys, empty_what_is_left, end_keys, forget, keys_of, to_erase
 from ledger.adapters.tables import MAX_NAME, actors, checkpoints, events, mentions, metadata, state
 from ledger.adapters.tree import keep_edge, lock_edge, read_nodes, require_grown
-from ledger.model import Accepted, Count, Entry, Question, Row, Signed, entry_of
-from ledger.ports import Sign
+from ledger.model import Accepted, Count, Entry, Erased, Erasure, Question, Row, Signed, entry_of
+from ledger.ports import Sign, Told
+from ledger.sealing import DataKey, Sealer, is_same, open_row
 
 EXPORT_PAGE: Final = 500  # rows read at a time
 
@@ -38,8 +41,8 @@ __all__ = ["EXPORT_PAGE", "MAX_NAME", "SQLLog", "metadata"]
 class SQLLog:
     """A log in a database; implements `ledger.ports.Log`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
+        self._engine, self._sealer, self._keys = engine, sealer, Keys(sealer)
         self._signed: tuple[int, bytes] | None = None  # the size and root this process signed last
 
     async def append(self, events: Sequence[AuditEvent], *, sign: Sign, now: datetime) -> Accepted:
@@ -54,31 +57,72 @@ class SQLLog:
 
         Raises: StoreUnavailable, also when the log is not the one that was signed before.
         """
-        hashed = {entry.id: entry for entry in entries}
         async with transaction(self._engine) as connection:
-            frontier = await lock_edge(connection)
-            if self._signed is not None:
-                await require_grown(connection, frontier, *self._signed)
-            known = await _known(connection, hashed)
-            refused = tuple(name for name, leaf in known.items() if leaf != hashed[name].leaf)
-            fresh = [entry for entry in hashed.values() if entry.id not in known]
-            if fresh:
-                first = frontier.size + 1
-                await insert_many(connection, events, event_rows(fresh, first))
-                await insert_many(connection, actors, actor_rows(fresh, first))
-                await insert_many(connection, mentions, mention_rows(fresh, first))
-                await count_hours(connection, fresh, first)
-                await keep_edge(connection, frontier, frontier.extend([entry.leaf for entry in fresh]))
-                note = {"size": frontier.size, "note": sign(frontier.size, frontier.root()), "made": numeric_date(now)}
-                await insert_many(connection, checkpoints, [note])
-        self._signed = (frontier.size, frontier.root())
-        return Accepted(accepted=len(fresh), duplicates=len(known) - len(refused), size=frontier.size, refused=refused)
+            accepted, edge = await self._append(connection, entries, sign, now)
+        self._signed = edge
+        return accepted
+
+    async def erase(self, erasure: Erasure, *, told: Told, sign: Sign, now: datetime) -> Erased:
+        """End the keys of personal fields, take those whom they name out of the indexes, and record that.
+
+        Raises: StoreUnavailable.
+        """
+        async with transaction(self._engine) as connection:
+            places = await to_erase(connection, erasure, self._sealer)
+        rows = await forget(self._engine, places)
+        async with transaction(self._engine) as connection:
+            await lock_edge(connection)
+            rows += await end_keys(connection, places)
+            erased = Erased(keys=len(places), rows=rows)
+            _, edge = await self._append(connection, [entry_of(told(erased))], sign, now)
+        self._signed = edge
+        await empty_what_is_left(self._engine)
+        return erased
+
+    async def is_any_sealed(self, erasure: Erasure) -> bool:
+        """Tell whether an erasure would end anything."""
+        async with transaction(self._engine) as connection:
+            return bool(await to_erase(connection, erasure, self._sealer, limit=1))
+
+    async def _append(
+        self, connection: AsyncConnection, entries: Sequence[Entry], sign: Sign, now: datetime
+    ) -> tuple[Accepted, tuple[int, bytes]]:
+        named = {entry.id: entry for entry in entries}
+        frontier = await lock_edge(connection)
+        if self._signed is not None:
+            await require_grown(connection, frontier, *self._signed)
+        known = await self._known(connection, named)
+        refused = tuple(name for name, same in known.items() if not same)
+        fresh = await self._keys.seal(connection, [one for one in named.values() if one.id not in known])
+        if fresh:
+            first = frontier.size + 1
+            await insert_many(connection, events, event_rows(fresh, first))
+            await insert_many(connection, actors, actor_rows(fresh, first))
+            await insert_many(connection, mentions, mention_rows(fresh, first))
+            await count_hours(connection, fresh, first)
+            await keep_edge(connection, frontier, frontier.extend([entry.leaf for entry in fresh]))
+            note = {"size": frontier.size, "note": sign(frontier.size, frontier.root()), "made": numeric_date(now)}
+            await insert_many(connection, checkpoints, [note])
+        size, twice = frontier.size, len(known) - len(refused)
+        return Accepted(accepted=len(fresh), duplicates=twice, size=size, refused=refused), (size, frontier.root())
+
+    async def _known(self, connection: AsyncConnection, named: Mapping[str, Entry]) -> dict[str, bool]:
+        """Return which ids the log has, and whether with the same content."""
+        query = select(events.c.id, events.c.event, events.c.sealed).where(events.c.id.in_(list(named)))
+        found = (await connection.execute(query)).all()
+        keys = await keys_of(connection, found, self._sealer)
+        return {one.id: is_same(named[one.id], one.event, one.sealed, keys) for one in found}
+
+    async def _read(self, connection: AsyncConnection, records: Sequence[Any]) -> list[Row]:
+        keys = await keys_of(connection, records, self._sealer)
+        return [_row(record, keys) for record in records]
 
     async def rows(self, question: Question) -> Sequence[Row]:
         """Return the rows asked for, oldest first."""
         async with transaction(self._engine) as connection:
-            query = page_of(question, await span_of(connection, question))
-            found = [_row(record) for record in (await connection.execute(query)).all()]
+            names = await known_as(connection, question, self._sealer)
+            query = page_of(question, await span_of(connection, question), names)
+            found = await self._read(connection, (await connection.execute(query)).all())
         return found[::-1] if question.newest else found
 
     async def counts(self, since: str, until: str, organisation: str | None) -> Sequence[Count]:
@@ -125,19 +169,14 @@ class SQLLog:
             async with transaction(self._engine) as connection:
                 query = select(events).where(events.c.seq > first, events.c.seq <= last).order_by(events.c.seq)
                 records = (await connection.execute(query)).all()
+                rows = await self._read(connection, records)
                 notes = await _notes(connection, first, last)
                 signed = await lines_between(connection, first, last)
-            for record in records:
+            for record, row in zip(records, rows, strict=True):
                 own = organisation is None or record.organisation == organisation
-                row = _row(record)
-                yield export_row(row.seq, row.event) if own else export_withheld(row.seq, row.leaf)
+                yield export_row(row.seq, row.event, row.salts) if own else export_withheld(row.seq, row.leaf)
                 if row.seq in notes:
                     yield export_checkpoint(notes[row.seq], signed.get(row.seq, ()))
-
-
-async def _known(connection: AsyncConnection, ids: Mapping[str, object]) -> dict[str, bytes]:
-    query = select(events.c.id, events.c.leaf).where(events.c.id.in_(list(ids)))
-    return {str(name): bytes(leaf) for name, leaf in (await connection.execute(query)).all()}
 
 
 async def _notes(connection: AsyncConnection, first: int, last: int) -> dict[int, str]:
@@ -145,5 +184,6 @@ async def _notes(connection: AsyncConnection, first: int, last: int) -> dict[int
     return {int(record.size): str(record.note) for record in (await connection.execute(query)).all()}
 
 
-def _row(record: Any) -> Row:
-    return Row(seq=record.seq, leaf=bytes(record.leaf), event=parse_event(parse_object(record.event)))
+def _row(record: Any, keys: Mapping[str, DataKey]) -> Row:
+    opened, salts = open_row(parse_object(record.event), record.sealed, keys)
+    return Row(seq=record.seq, leaf=bytes(record.leaf), event=parse_event(opened), salts=salts)

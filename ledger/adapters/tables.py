@@ -21,6 +21,7 @@ INDEXED: Final = {  # characters of each; an organisation of None is the deploym
 }
 TIME_LENGTH: Final = 24  # of 2026-01-31T00:00:00.000Z, which sorts as it is written
 HOUR_LENGTH: Final = 13  # of its hour
+MONTH_LENGTH: Final = 7  # of its month
 ONLY: Final = 1  # id of the only row of `ledger_state`
 
 metadata: Final = MetaData()
@@ -33,6 +34,7 @@ events: Final = Table(
     Column("event", Text, nullable=False),
     *(Column(name, String(limit)) for name, limit in INDEXED.items()),
     Column("time", String(TIME_LENGTH)),
+    Column("sealed", Text),  # boxes with the values of personal fields
     # With the row number, so that a page is read in order and never sorted.
     *(Index(f"ix_ledger_events_{name}_seq", name, "seq") for name in INDEXED),
 )
@@ -41,12 +43,14 @@ actors: Final = Table(
     metadata,
     Column("actor", String(MAX_NAME), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,  # the key is the whole row
 )
 mentions: Final = Table(  # credentials and tasks that rows name
     "ledger_mentions",
     metadata,
     Column("what", String(MAX_NAME), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 hours: Final = Table(  # how many of what in each hour, and between which rows those lie
     "ledger_hours",
@@ -58,6 +62,15 @@ hours: Final = Table(  # how many of what in each hour, and between which rows t
     Column("count", BigInteger, nullable=False),
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
+)
+seals: Final = Table(  # data keys, wrapped; a row that is deleted erases what was sealed with it
+    "ledger_seals",
+    metadata,
+    Column("mark", String(64), primary_key=True),
+    Column("month", String(MONTH_LENGTH), primary_key=True),
+    Column("organisation", String(MAX_NAME), primary_key=True),  # empty: the deployment's own
+    Column("id", String(32), nullable=False, unique=True),
+    Column("key", LargeBinary, nullable=False),
 )
 nodes: Final = Table(  # roots of the complete subtrees of 2^8, 2^16, … leaves; the leaves stand with their events
     "ledger_nodes",
@@ -80,6 +93,7 @@ state: Final = Table(
     Column("size", BigInteger, nullable=False),
     Column("frontier", LargeBinary, nullable=False),  # roots of the complete subtrees, concatenated
     Column("noded", BigInteger),  # rows whose nodes are kept; fewer after a release that knew none
+    Column("erasures", BigInteger),  # how often data keys ended; None: never
 )
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from did_agent.adapters.openapi import ANY, TEXT, WHOLE, Answer, Operation, Schema, listed, one_of, probes, record
+from ledger.api.erasing import ERASING_OPERATIONS
 from ledger.api.witnesses import WITNESS_OPERATIONS
 
 SECURITY: Final[dict[str, Schema]] = {
     "party": {"type": "http", "scheme": "bearer", "description": "An audit-batch+jwt over the body, by its sender."},
-    "reader": {"type": "http", "scheme": "bearer", "description": "An access token with `audit:read`."},
+    "reader": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token with `audit:read`; with `audit:erase` to erase.",
+    },
 }
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
 
@@ -49,7 +54,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET /events": _read(
         "Read the log",
-        Answer("A page of it.", record(events=listed(record(seq=WHOLE, leaf=TEXT, event=ANY)), size=WHOLE)),
+        Answer(
+            "A page of it.",
+            record(events=listed(record("salts", seq=WHOLE, leaf=TEXT, event=ANY, salts=ANY)), size=WHOLE),
+        ),
         **_FILTERS,
     ),
     "GET /events/stream": _read(
@@ -100,6 +108,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET /export": _read("The whole log", Answer("One event a line.", TEXT, "application/jsonl")),
     "GET /key": Operation(summary="Who seals", answers={200: Answer("This one.", record(origin=TEXT, did=TEXT))}),
+    **ERASING_OPERATIONS,
     **WITNESS_OPERATIONS,
     **probes(size={"type": ["integer", "null"]}),
 }

@@ -13,8 +13,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from did_agent.adapters.web_input import bearer, plain_app, read_query, request_id, require_media_type
 from did_agent.errors import DidAgentError, NotFound
 from did_agent.tokens.access_token import HOME
+from ledger.api.erasing import add_erasing
 from ledger.api.searching import add_searching, number_in, question_of, wire_row
 from ledger.api.witnesses import add_witnesses
+from ledger.erasing import Erasing
 from ledger.model import MAX_PAGE, Accepted
 from ledger.service import LedgerService
 from ledger.witnessing import Witnessing
@@ -44,18 +46,22 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
     did: str,
     watch: Watch | None = None,
     witnessing: Witnessing | None = None,
+    erasing: Erasing | None = None,
 ) -> FastAPI:
     """Return the ledger's API."""
     app = plain_app(title="did-agent ledger")
 
-    async def require_reader(request: Request) -> str | None:
+    async def require(request: Request, scope: str) -> Admission:
         try:
             admission = await verifier.admit(bearer_alone(bearer(request)))
-            require_scope(admission, READ_SCOPE)
+            require_scope(admission, scope)
         except DidAgentError as error:
-            await verifier.refuse(error, action="audit.read", request_id=request_id(request))
+            await verifier.refuse(error, action=scope.replace(":", "."), request_id=request_id(request))
             raise
-        return _view(admission)
+        return admission
+
+    async def require_reader(request: Request) -> str | None:
+        return _view(await require(request, READ_SCOPE))
 
     @app.post("/events")
     async def take(request: Request) -> JSONResponse:
@@ -125,6 +131,8 @@ def ledger_api(  # noqa: C901, PLR0915  # one short handler per route
     add_searching(app, service, require_reader)
     if witnessing is not None:
         add_witnesses(app, witnessing, require_reader)
+    if erasing is not None:
+        add_erasing(app, erasing, require)
 
     @app.get("/key")
     async def key() -> JSONResponse:

@@ -155,4 +155,5 @@ def number(text: str, name: str) -> int:
 
 def wire_row(row: Row) -> dict[str, object]:
     """Return a row as answers carry it."""
-    return {"seq": row.seq, "leaf": base64url.encode(row.leaf), "event": row.event.to_json()}
+    members = {"seq": row.seq, "leaf": base64url.encode(row.leaf), "event": row.event.to_json()}
+    return {**members, "salts": dict(row.salts)} if row.salts else members

@@ -44,3 +44,6 @@ def ledger(story: Any) -> None:
     ledger.send("POST", "/checkpoints/1/cosignatures", 401, json={"cosignature": "x"})
     ledger.send("GET", "/events", 401)
     ledger.send("GET", "/proofs/inclusion", 400, bearer=reader)
+    erased = ledger.send("POST", "/erasures", 200, bearer=reader, json={"person": "smith"}).json()
+    assert erased["keys"] > 0
+    ledger.send("POST", "/erasures", 400, bearer=reader, json={})

@@ -22,6 +22,7 @@ from did_agent.errors import NotFound
 from did_agent.keys.ed25519 import SigningKey
 from ledger.adapters.sql import MAX_NAME, SQLLog, metadata
 from ledger.model import Question
+from ledger.sealing import Sealer
 from ledger.service import LedgerService
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -83,7 +84,7 @@ async def test_a_name_that_a_caller_chose_can_not_hold_up_the_log(opened: Opened
     said = event(1, target=strange, principal=strange, actors=(strange, "did:key:zA"), action=strange)
     assert parse_event(parse_object(said.canonical())) == said  # nothing before the log refuses it
     async with opened(metadata) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         taken = await log.append([event(0), said, event(2)], sign=sign, now=NOW)
         assert (taken.accepted, taken.size) == (3, 3)
         for name in ("target", "principal", "actor", "action"):
@@ -100,7 +101,7 @@ async def test_eight_replicas_write_one_log(database_url: str) -> None:
     await create_schema(engines[0], metadata)
 
     async def write(replica: int) -> tuple[int, int]:
-        log, accepted, duplicates = SQLLog(engines[replica]), 0, 0
+        log, accepted, duplicates = SQLLog(engines[replica], Sealer(KEY)), 0, 0
         for batch in range(6):
             # Every second batch is delivered by all of them, as after answers that were lost.
             first = batch * 10 if batch % 2 else 1_000 * (replica + 1) + batch * 10
@@ -112,7 +113,7 @@ async def test_eight_replicas_write_one_log(database_url: str) -> None:
     own, shared = 8 * 3 * 3, 3 * 3
     assert sum(accepted for accepted, _ in counts) == own + shared
     assert sum(duplicates for _, duplicates in counts) == 7 * shared
-    log = SQLLog(engines[0])
+    log = SQLLog(engines[0], Sealer(KEY))
     rows = await log.rows(Question(limit=500))
     assert [row.seq for row in rows] == list(range(1, own + shared + 1))
     assert len({row.event.id for row in rows}) == own + shared
@@ -127,7 +128,7 @@ async def test_what_can_not_be_signed_is_not_written_and_leaves_no_gap(opened: O
         raise NotFound("no key")
 
     async with opened(metadata) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         await log.append([event(1)], sign=sign, now=NOW)
         with pytest.raises(NotFound):
             await log.append([event(2), event(3)], sign=away, now=NOW)
@@ -142,7 +143,7 @@ async def test_what_can_not_be_signed_is_not_written_and_leaves_no_gap(opened: O
 @pytest.mark.req("AUD-03")
 async def test_every_row_and_every_earlier_state_is_proved_against_its_checkpoint(opened: Opened) -> None:
     async with opened(metadata) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         service = LedgerService(
             log=log,
             key=KEY,
@@ -176,7 +177,7 @@ async def test_every_row_and_every_earlier_state_is_proved_against_its_checkpoin
 async def test_an_export_is_complete_over_several_pages(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.adapters.sql.EXPORT_PAGE", 4)
     async with opened(metadata) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         assert [line async for line in log.export()] == []
         for batch in range(3):
             await log.append([event(batch * 10 + offset) for offset in range(3)], sign=sign, now=NOW)

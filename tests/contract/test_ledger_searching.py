@@ -14,7 +14,8 @@ from did_agent.audit.event import AuditEvent
 from did_agent.clock import format_milliseconds
 from ledger.adapters.sql import SQLLog, metadata
 from ledger.model import Question
-from tests.contract.test_ledger_log import NOW, event, sign
+from ledger.sealing import Sealer
+from tests.contract.test_ledger_log import KEY, NOW, event, sign
 
 Opened = Callable[[MetaData], Any]
 PEOPLE, AGENTS = ("smith", "jones", None), ("did:key:zA", "did:key:zB", "did:key:zC")
@@ -80,7 +81,7 @@ WANTED: Sequence[dict[str, Any]] = (
 @pytest.fixture
 async def log(opened: Opened) -> AsyncIterator[SQLLog]:
     async with opened(metadata) as engine:
-        made, events = SQLLog(engine), trail()
+        made, events = SQLLog(engine, Sealer(KEY)), trail()
         for first in range(0, len(events), 50):
             await made.append(events[first : first + 50], sign=sign, now=NOW)
         yield made

@@ -20,6 +20,7 @@ from ledger.adapters.sql import SQLLog, metadata
 from ledger.adapters.tables import checkpoints, events, nodes, state
 from ledger.migrations import SCHEMA
 from ledger.model import Question
+from ledger.sealing import Sealer
 from ledger.service import LedgerService
 from tests.contract.test_ledger_log import KEY, NOW, ORIGIN, event, sign
 
@@ -58,7 +59,7 @@ async def require_proofs(log: SQLLog, *rows: int) -> None:
 @pytest.mark.req("AUD-03", "AUD-04")
 async def test_proofs_hold_at_every_signed_size(opened: Opened) -> None:
     async with opened(metadata) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         await grown(log, 1, 200, 54, 1, 1, 300)
         await require_proofs(log, 1, 2, 200, 255, 256, 257, 400, 512, 513, 557)
         async with transaction(engine) as connection:
@@ -107,7 +108,7 @@ async def test_a_log_of_the_first_schema_goes_on_with_all_its_rows(engine: Async
     await upgrade(engine, SCHEMA, to="0001")
     await as_first_release(engine, range(400))
     await prepare_schema(engine, SCHEMA, migrate="start")
-    log = SQLLog(engine)
+    log = SQLLog(engine, Sealer(KEY))
     await require_proofs(log, 1, 256, 300)  # proofs alone take the nodes up
     await grown(log, 200, first=400)
     await as_first_release(engine, range(600, 900))  # a process of that release, still running beside
@@ -121,7 +122,7 @@ async def test_a_log_of_the_first_schema_goes_on_with_all_its_rows(engine: Async
 @pytest.mark.req("AUD-03", "AUD-04")
 async def test_a_log_that_was_taken_back_or_changed_gets_no_signature(opened: Opened) -> None:
     async with opened(metadata) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         await grown(log, 3)
         before = (await log.checkpoints(0, 10))[-1]
         async with transaction(engine) as connection:
@@ -138,7 +139,7 @@ async def test_a_log_that_was_taken_back_or_changed_gets_no_signature(opened: Op
             forged = Frontier(3, [leaf_hash(b"a"), leaf_hash(b"b")])
             await connection.execute(update(state).values(frontier=b"".join(forged.roots)))
         with pytest.raises(StoreUnavailable, match="not the state that was signed last"):
-            await grown(SQLLog(engine), 1, first=9)
+            await grown(SQLLog(engine, Sealer(KEY)), 1, first=9)
         assert await log.size() == 3
 
 
@@ -146,7 +147,7 @@ async def test_a_log_that_was_taken_back_or_changed_gets_no_signature(opened: Op
 async def test_two_replicas_go_on_from_each_other_and_from_no_fork(database_url: str, engine: AsyncEngine) -> None:
     await prepare_schema(engine, SCHEMA, migrate="start")
     other = open_database(database_url)
-    one, two = SQLLog(engine), SQLLog(other)
+    one, two = SQLLog(engine, Sealer(KEY)), SQLLog(other, Sealer(KEY))
     await grown(one, 2)
     await grown(two, 300, first=2)
     await grown(one, 3, first=302)
@@ -176,7 +177,7 @@ async def test_two_replicas_go_on_from_each_other_and_from_no_fork(database_url:
 @pytest.mark.req("WEB-02", "AUD-03")
 async def test_an_organisation_sees_its_rows_and_proves_them_in_the_one_log(opened: Opened) -> None:
     async with opened(metadata) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         theirs = {"organisation": "acme"}
         await log.append(
             [event(1), event(2, details=theirs), event(3, details={"organisation": "home"})], sign=sign, now=NOW

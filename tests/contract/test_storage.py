@@ -33,6 +33,7 @@ from issuer.status_lists import LIST_SIZE, require_size
 from ledger.adapters.sql import SQLLog
 from ledger.adapters.sql import metadata as ledger_tables
 from ledger.model import Question
+from ledger.sealing import Sealer
 from verifier.adapters.spool import Spool
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -108,7 +109,7 @@ async def test_an_effect_and_its_event_are_written_together_or_not_at_all(opened
 @pytest.mark.req("AUD-04")
 async def test_eight_writers_leave_no_gap_and_no_fork(opened: Opened) -> None:
     async with opened(ledger_tables) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
 
         async def write(writer: int) -> None:
             for batch in range(5):
@@ -128,7 +129,7 @@ async def test_eight_writers_leave_no_gap_and_no_fork(opened: Opened) -> None:
 @pytest.mark.req("AUD-01", "AUD-04")
 async def test_an_event_is_taken_once_and_never_changed(opened: Opened) -> None:
     async with opened(ledger_tables) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         first = await log.append([event(1), event(2)], sign=sign, now=NOW)
         assert (first.accepted, first.duplicates, first.size) == (2, 0, 2)
         again = await log.append([event(2), event(3)], sign=sign, now=NOW)
@@ -137,12 +138,12 @@ async def test_an_event_is_taken_once_and_never_changed(opened: Opened) -> None:
         assert (changed.accepted, changed.duplicates, changed.refused) == (0, 0, ("urn:uuid:2",))
         assert await log.size() == 3
     async with opened(ledger_tables) as engine:
-        assert (await SQLLog(engine).append([event(4)], sign=sign, now=NOW)).size == 4
+        assert (await SQLLog(engine, Sealer(KEY)).append([event(4)], sign=sign, now=NOW)).size == 4
 
 
 async def test_the_log_answers_by_person_agent_tool_and_decision(opened: Opened) -> None:
     async with opened(ledger_tables) as engine:
-        log = SQLLog(engine)
+        log = SQLLog(engine, Sealer(KEY))
         await log.append(
             [
                 event(1),

@@ -22,6 +22,7 @@ from did_agent.audit.export import verify_export
 from ledger.adapters.sql import SQLLog
 from ledger.migrations import SCHEMA
 from ledger.model import Question
+from ledger.sealing import Sealer
 from tests.contract.conftest import database_url
 from tests.contract.test_ledger_tree import require_proofs
 from tests.fakes.killed_ledger import KEY, ORIGIN, WRITERS, ids
@@ -62,7 +63,7 @@ async def test_killed_replicas_leave_one_chain(database_url: str) -> None:
     engine = open_database(database_url)
     await prepare_schema(engine, SCHEMA, migrate="start")
     reached = await asyncio.gather(*(asyncio.to_thread(lives, database_url, replica) for replica in range(2)))
-    log = SQLLog(engine)
+    log = SQLLog(engine, Sealer(KEY))
     size = await log.size()
     rows = []
     while len(rows) < size:

@@ -16,6 +16,7 @@ from did_agent.audit.event import AuditEvent
 from did_agent.did.key import did_key
 from did_agent.keys.ed25519 import SigningKey
 from ledger.adapters.sql import SQLLog
+from ledger.sealing import Sealer
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KEY = SigningKey.from_seed(b"l" * 32)
@@ -63,7 +64,7 @@ async def write(log: SQLLog, replica: int, writer: int, batch: int) -> None:
 
 
 async def main(url: str, replica: int, begin: list[int]) -> None:
-    log = SQLLog(open_database(url))
+    log = SQLLog(open_database(url), Sealer(KEY))
     await asyncio.gather(*(write(log, replica, writer, batch) for writer, batch in enumerate(begin)))
 
 

@@ -26,6 +26,7 @@ from did_agent.keys.ed25519 import PublicKey, SigningKey
 from did_agent.tokens.access_token import AccessToken, encode_access_token
 from ledger.adapters.sql import SQLLog, metadata
 from ledger.api.routes import ledger_api
+from ledger.sealing import Sealer
 from ledger.service import MAX_WAITING, LedgerService
 from tests.contract.conftest import database_url
 from verifier.doors.token import TokenDoor
@@ -82,7 +83,7 @@ async def w(database_url: str) -> AsyncIterator[World]:
     engine = open_database(database_url)
     await create_schema(engine, metadata)
     service = LedgerService(
-        log=SQLLog(engine),
+        log=SQLLog(engine, Sealer(LEDGER_KEY)),
         key=LEDGER_KEY,
         url=URL,
         origin=ORIGIN,

@@ -30,6 +30,7 @@ from ledger.adapters.cosignatures import SQLCosignatures
 from ledger.adapters.sql import SQLLog
 from ledger.adapters.tables import metadata
 from ledger.api.witnesses import add_witnesses
+from ledger.sealing import Sealer
 from ledger.witnessing import Witnessing
 from tests.contract.conftest import database_url
 from tests.fakes.bundles import LOG, LOG_DID, NOW, ORIGIN, event
@@ -70,7 +71,7 @@ class World:
 async def w(database_url: str) -> AsyncIterator[World]:
     engine = open_database(database_url)
     await create_schema(engine, metadata)
-    log = SQLLog(engine)
+    log = SQLLog(engine, Sealer(LOG))
     kept = SQLCosignatures(engine)
     app = plain_app(title="ledger")
 
