@@ -18,7 +18,7 @@ class Entry(NamedTuple):
     """An event as the log takes it, and with what it will be looked for by; a tuple, for thousands come a second."""
 
     id: str
-    leaf: bytes  # RFC 9162 leaf hash of `text`
+    leaf: bytes  # RFC 9162 leaf hash of `text`; empty as long as it is to be sealed
     text: str  # canonical event; personal fields stand as commitments once it is sealed
     members: Mapping[str, Any]  # the event as it was delivered
     personal: Mapping[str, tuple[str, ...]]  # its fields that name people, and whom
@@ -124,13 +124,14 @@ def entry_of(event: AuditEvent) -> Entry:
 
 def entry_from(members: Mapping[str, Any], canonical: bytes) -> Entry:
     """Return what the log takes of an event of these members, which have that canonical form."""
+    personal = personal_fields(members)
     organisation, task = members["details"].get("organisation", HOME), members["details"].get("task")
     return Entry(
         id=members["id"],
-        leaf=leaf_hash(canonical),
+        leaf=b"" if personal else leaf_hash(canonical),
         text=canonical.decode(),
         members=members,
-        personal=personal_fields(members),
+        personal=personal,
         principal=members["principal"],
         target=members["target"],
         action=members["action"],

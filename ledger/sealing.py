@@ -85,13 +85,10 @@ class Sealer:
             leaf=leaf_hash(text),
             text=text.decode(),
             sealed=" ".join(boxes),
-            principal=self._index(entry.principal, keys),
-            target=self._index(entry.target, keys),
+            principal=None if entry.principal in keys else entry.principal,  # found as one who acted, by the mark
+            target=self.mark(entry.target) if entry.target in keys and entry.target else entry.target,
             actors=tuple([self.mark(name) if name in keys else name for name in entry.actors]),
         )
-
-    def _index(self, name: str | None, people: Mapping[str, DataKey]) -> str | None:
-        return self.mark(name) if name in people and name is not None else name
 
 
 def keys_in(sealed: str | None) -> set[str]:

@@ -7,9 +7,10 @@ when the page is full.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import Column, ColumnElement, Executable, Select, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +22,6 @@ from ledger.sealing import Sealer
 Names = Mapping[str, Sequence[str]]
 
 _REASON: Final = INDEXED["reason"]
-_NAMING: Final = {"principal": events.c.principal, "actor": actors.c.actor, "target": events.c.target}
 
 
 def event_rows(fresh: Sequence[Entry], first: int) -> list[dict[str, Any]]:
@@ -62,12 +62,20 @@ async def count_hours(connection: AsyncConnection, fresh: Sequence[Entry], first
         found = counted.setdefault(key, [0, seq, seq])
         found[0] += 1
         found[2] = seq
-    insert = upsert_postgresql if connection.dialect.name == "postgresql" else upsert_sqlite
-    for (hour, whose, decision, reason), (count, lowest, highest) in sorted(counted.items()):
-        row = {"hour": hour, "organisation": whose, "decision": decision, "reason": reason}
-        made = insert(hours).values(**row, count=count, first=lowest, last=highest)
-        grown = {"count": hours.c.count + made.excluded.count, "last": made.excluded.last}
-        await connection.execute(made.on_conflict_do_update(index_elements=list(row), set_=grown))
+    rows = [
+        {"hour": hour, "organisation": whose, "decision": decision, "reason": reason, "count": count, "first": lowest}
+        | {"last": highest}
+        for (hour, whose, decision, reason), (count, lowest, highest) in sorted(counted.items())
+    ]
+    if rows:
+        await connection.execute(_counting(connection.dialect.name), rows)
+
+
+@cache
+def _counting(dialect: str) -> Executable:
+    made = (upsert_postgresql if dialect == "postgresql" else upsert_sqlite)(hours)
+    grown = {"count": hours.c.count + made.excluded.count, "last": made.excluded.last}
+    return made.on_conflict_do_update(index_elements=list(hours.primary_key.columns), set_=grown)
 
 
 async def hours_between(
@@ -106,16 +114,23 @@ async def span_of(connection: AsyncConnection, question: Question) -> tuple[int,
 
 
 async def known_as(connection: AsyncConnection, question: Question, sealer: Sealer) -> Names:
-    """Return as what the names of a question stand in the indexes: people by their marks, all else as it is."""
+    """Return as what the names of a question stand in the indexes: people by their marks, all else as it is.
+
+    Who stands at the start of a chain is one who acted; only what has no mark has a column of its own for that.
+    """
     found: dict[str, tuple[str, ...]] = {}
-    for name, column in _NAMING.items():
-        said = getattr(question, name)
-        if said is None:
-            continue
-        both = (key_of(said, MAX_NAME), sealer.mark(said))
-        standing = [one for one in both if await connection.scalar(select(column).where(column == one).limit(1))]
-        found[name] = tuple(standing) or both[:1]
+    for name, said in (("principal", question.principal), ("actor", question.actor), ("target", question.target)):
+        if said is not None:
+            plain, mark = key_of(said, MAX_NAME), sealer.mark(said)
+            column = events.c.target if name == "target" else actors.c.actor
+            standing = [one for one in (plain, mark) if await _stands(connection, column, one)]
+            is_marked = name == "principal" and mark in standing
+            found["person" if is_marked else name] = tuple(standing) or (plain,)
     return found
+
+
+async def _stands(connection: AsyncConnection, column: Column[Any], value: str) -> bool:
+    return await connection.scalar(select(column).where(column == value).limit(1)) is not None
 
 
 def page_of(question: Question, span: tuple[int, int | None], names: Names) -> Select[Any]:
@@ -132,8 +147,9 @@ def page_of(question: Question, span: tuple[int, int | None], names: Names) -> S
 
 def _found_by(question: Question, names: Names) -> tuple[Select[Any], ColumnElement[int]]:
     query, seq = select(events), cast("ColumnElement[int]", events.c.seq)
-    credentials, tasks = mentions.alias("of_credential"), mentions.alias("of_task")
+    credentials, tasks, people = mentions.alias("of_credential"), mentions.alias("of_task"), actors.alias("people")
     for table, column, wanted in (
+        (people, people.c.actor, names.get("person")),
         (actors, actors.c.actor, names.get("actor")),
         (credentials, credentials.c.what, question.credential and (key_of(question.credential, MAX_NAME),)),
         (tasks, tasks.c.what, question.task and (key_of(question.task, MAX_NAME),)),
@@ -143,7 +159,7 @@ def _found_by(question: Question, names: Names) -> tuple[Select[Any], ColumnElem
             seq = table.c.seq
     for name, limit in INDEXED.items():
         said = getattr(question, name)
-        if said is not None:
+        if said is not None and (name != "principal" or "person" not in names):
             query = query.where(_is_any(events.c[name], names.get(name) or (key_of(said, limit),)))
     if question.id is not None:
         query = query.where(events.c.id == question.id)

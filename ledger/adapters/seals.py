@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, and_, delete, func, select, text, update
+from sqlalchemy import and_, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from did_agent.adapters.sql import insert_many, transaction
@@ -17,8 +17,6 @@ from ledger.sealing import DataKey, Sealer, keys_in
 _PAGE: Final = 1_000  # rows that are taken out of the indexes at a time
 _MARKS: Final = 500  # asked for at a time
 _REMEMBERED: Final = 20_000  # keys that are kept open
-
-_STANDING: Final = (events.c.principal, events.c.target)
 
 _Place = tuple[str, str, str]  # mark, month, organisation
 
@@ -105,12 +103,11 @@ async def forget(engine: AsyncEngine, places: Iterable[_Place]) -> int:
     """
     count = 0
     for place in places:
-        for column in _STANDING:
-            found = _PAGE
-            while found == _PAGE:
-                async with transaction(engine) as connection:
-                    found = await _forget(connection, place, column)
-                count += found
+        found = _PAGE
+        while found:
+            async with transaction(engine) as connection:
+                found = await _forget(connection, place)
+            count += found
     return count
 
 
@@ -118,29 +115,27 @@ async def end_keys(connection: AsyncConnection, places: Sequence[_Place]) -> int
     """Delete data keys while nobody appends, with what came since `forget`; return how many rows that was."""
     count = 0
     for place in places:
+        while found := await _forget(connection, place):
+            count += found
         mark, month, whose = place
-        for column in _STANDING:
-            found = _PAGE
-            while found == _PAGE:
-                found = await _forget(connection, place, column)
-                count += found
         own = and_(seals.c.mark == mark, seals.c.month == month, seals.c.organisation == whose)
         await connection.execute(delete(seals).where(own))
     await connection.execute(update(state).values(erasures=func.coalesce(state.c.erasures, 0) + 1))
     return count
 
 
-async def _forget(connection: AsyncConnection, place: _Place, column: Column[Any]) -> int:
+async def _forget(connection: AsyncConnection, place: _Place) -> int:
     mark, month, whose = place
     await clear_what_is_deleted(connection)
     own = events.c.organisation.is_(None) if not whose else events.c.organisation == whose
-    query = select(events.c.seq).where(column == mark, events.c.time >= month, events.c.time < f"{month}~", own)
-    found = list((await connection.execute(query.order_by(events.c.seq).limit(_PAGE))).scalars())
-    if found:
-        await connection.execute(delete(actors).where(actors.c.actor == mark, actors.c.seq.in_(found)))
-        gone = update(events).where(events.c.seq.in_(found)).values({column.name: None})
-        await connection.execute(gone)
-    return len(found)
+    here = and_(events.c.time >= month, events.c.time < f"{month}~", own)
+    acted = select(actors.c.seq).join(events, events.c.seq == actors.c.seq).where(actors.c.actor == mark, here)
+    meant = select(events.c.seq).where(events.c.target == mark, here)
+    found = list((await connection.execute(acted.order_by(actors.c.seq).limit(_PAGE))).scalars())
+    await connection.execute(delete(actors).where(actors.c.actor == mark, actors.c.seq.in_(found)))
+    targets = list((await connection.execute(meant.order_by(events.c.seq).limit(_PAGE))).scalars())
+    await connection.execute(update(events).where(events.c.seq.in_(targets)).values(target=None))
+    return len({*found, *targets})
 
 
 async def clear_what_is_deleted(connection: AsyncConnection) -> None:
