@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from console.drawing.lanes import Point, lanes
 from console.web.rendering import segment
 from console.web.visit import Answer, Download, Page, Route, Visit, rows_of
+from did_agent.audit.exports import spreadsheet
 from did_agent.audit.why import explain_event
 from did_agent.encoding.timestamp import parse_timestamp
 
@@ -27,19 +26,6 @@ FILTERS: Final = (
     "task",
     "since",
     "until",
-)
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_COLUMNS: Final = (
-    "time",
-    "decision",
-    "reason",
-    "principal",
-    "actors",
-    "action",
-    "target",
-    "resource",
-    "request_id",
-    "id",
 )
 
 
@@ -66,10 +52,11 @@ async def export(visit: Visit) -> Answer:
     """Give what is shown as a file."""
     _, sent = _asked(visit)
     found = await visit.get("ledger", "/events", newest="true", limit=500, before=visit.query.get("before"), **sent)
-    events = [row["event"] for row in rows_of(found, "events")]
+    rows = rows_of(found, "events")
     if visit.query.get("format") == "csv":
-        return Download(name="audit.csv", media_type="text/csv", content=as_csv(events).encode())
-    lines = "".join(json.dumps(event) + "\n" for event in events)
+        content = spreadsheet.header() + spreadsheet.lines(rows)
+        return Download(name="audit.csv", media_type="text/csv", content=content.encode())
+    lines = "".join(json.dumps(row["event"]) + "\n" for row in rows)
     return Download(name="audit.jsonl", media_type="application/jsonl", content=lines.encode())
 
 
@@ -111,21 +98,6 @@ def _point(row: Mapping[str, Any]) -> Point:
         title=said,
         href=f"/audit/{segment(event['id'])}",
     )
-
-
-def as_csv(events: Iterable[Mapping[str, Any]]) -> str:
-    """Return events as a table for spreadsheets; nothing in it is taken for a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(_COLUMNS)
-    for event in events:
-        writer.writerow([_cell(event.get(name)) for name in _COLUMNS])
-    return out.getvalue()
-
-
-def _cell(value: object) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 ROUTES: Final = (

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write a file of mode 0600 at once and durably; with `replace` false an existing one is left alone.
+
+    Raises: OSError, FileExistsError.
+    """
+    with private_file(path, replace=replace) as file:
+        file.write(content)
+
+
+@contextmanager
+def private_file(path: Path, *, replace: bool = True) -> Iterator[BinaryIO]:
+    """Give what a file of mode 0600 is to hold; it stands there, durably, when the block ends well, else not at all.
 
     Raises: OSError, FileExistsError.
     """
@@ -18,7 +31,7 @@ def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if replace:

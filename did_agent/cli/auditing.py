@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import click
 
-from did_agent.adapters.keystore import write_private
+from did_agent.adapters.files import private_file
 from did_agent.audit.cosignature import parse_verifier_key
 from did_agent.audit.export import VerifiedLog, require_witnessed, verify_export
+from did_agent.audit.exports import ocsf, otlp, spreadsheet
 from did_agent.cli.deployment import Deployment
-from did_agent.cli.output import emit, json_option
-from did_agent.cli.table import audit_table
+from did_agent.cli.log_filters import filter_options, question
+from did_agent.cli.output import emit, json_option, printable
+from did_agent.cli.table import audit_rows, audit_table
 from did_agent.did.key import parse_did_key
 from did_agent.encoding import base64url
 from did_agent.errors import DidAgentError, Misconfigured
+
+FORMS: Final[Mapping[str, Callable[[Iterable[Mapping[str, Any]]], str]]] = {
+    "csv": spreadsheet.lines,
+    "ocsf": ocsf.lines,
+    "otlp": otlp.lines,
+}
 
 
 @click.group()
@@ -27,40 +37,115 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("-n", "limit", default=20, show_default=True, help="How many rows.")
-@click.option("--agent", help="Only rows in which this DID acts.")
-@click.option("--tool", help="Only calls of this tool.")
-@click.option("--decision", type=click.Choice(["allow", "deny"]))
+@click.option("-n", "limit", default=20, show_default=True, type=click.IntRange(0, 500), help="How many rows.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until it is interrupted.")
+@click.option("--count", type=click.IntRange(1), help="End after so many that came.")
+@filter_options
 @json_option
 @click.pass_obj
-def tail(  # options of one command
-    at: Deployment, limit: int, agent: str | None, tool: str | None, decision: str | None, as_json: bool
-) -> None:
-    """Show the newest decisions."""
-    filters = {"actor": agent, "target": tool, "decision": decision, "limit": str(limit), "newest": "true"}
-    question = {name: value for name, value in filters.items() if value is not None}
-    rows, names = asyncio.run(_tail(at, question))
-    emit({"events": rows}, as_json=as_json, text=audit_table([row["event"] for row in rows], names))
+def tail(at: Deployment, /, *, limit: int, follow: bool, count: int | None, as_json: bool, **said: str | None) -> None:
+    """Show the newest decisions, and with -f those that come."""
+    wanted = question(said)
+    newest = {**wanted, "limit": str(limit), "newest": "true"}
+    rows, names = asyncio.run(_newest(at, newest)) if limit else ([], {})
+    if not follow:
+        emit({"events": rows}, as_json=as_json, text=audit_table([row["event"] for row in rows], names))
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_follow(at, rows, names, wanted, count=count, as_json=as_json))
 
 
-async def _tail(at: Deployment, question: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    rows = await at.ledger.events(**question)
+async def _newest(at: Deployment, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    return await at.ledger.events(**wanted), await _names(at)
+
+
+async def _names(at: Deployment) -> dict[str, str]:
     try:
         agents = await at.issuer.agents()
     except DidAgentError:
         agents = []  # names are a convenience; the log stands without them
-    return rows, {row["did"]: row["name"] for row in agents if row["did"]}
+    return {row["did"]: row["name"] for row in agents if row["did"]}
+
+
+async def _follow(
+    at: Deployment,
+    rows: Sequence[dict[str, Any]],
+    names: dict[str, str],
+    wanted: dict[str, str],
+    *,
+    count: int | None,
+    as_json: bool,
+) -> None:
+    for row in rows:
+        _show(row, names, as_json=as_json)
+    after = {"after": str(rows[-1]["seq"])} if rows else {}
+    seen = 0
+    async for row in at.ledger.follow(**wanted, **after):
+        _show(row, names, as_json=as_json)
+        seen += 1
+        if seen == count:
+            return
+
+
+def _show(row: dict[str, Any], names: dict[str, str], *, as_json: bool) -> None:
+    # One line each, as it comes: columns that fit rows nobody has seen yet do not exist.
+    text = json.dumps(row, ensure_ascii=False) if as_json else "  ".join(audit_rows([row["event"]], names)[0])
+    click.echo(printable(text))
+
+
+@audit.command()
+@click.option("-n", "limit", default=1_000, show_default=True, type=click.IntRange(1), help="At most so many rows.")
+@filter_options
+@json_option
+@click.pass_obj
+def search(at: Deployment, /, *, limit: int, as_json: bool, **said: str | None) -> None:
+    """Find decisions, the oldest first."""
+    rows, names, more = asyncio.run(_search(at, question(said), limit))
+    table = audit_table([row["event"] for row in rows], names)
+    text = f"{table}\nthere is more: -n, or --since {rows[-1]['event']['time']}" if more else table
+    emit({"events": rows, "more": more}, as_json=as_json, text=text)
+
+
+async def _search(
+    at: Deployment, wanted: dict[str, str], limit: int
+) -> tuple[list[dict[str, Any]], dict[str, str], bool]:
+    found: list[dict[str, Any]] = []
+    async for rows in at.ledger.pages(**wanted):
+        found += rows
+        if len(found) > limit:
+            break
+    return found[:limit], await _names(at), len(found) > limit
 
 
 @audit.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--format", "form", type=click.Choice(["jsonl", *FORMS]), default="jsonl", show_default=True)
+@filter_options
 @json_option
 @click.pass_obj
-def export(at: Deployment, file: Path, as_json: bool) -> None:
-    """Write the whole log with its signed checkpoints to a file."""
-    content = asyncio.run(export_bytes(at))
-    write_private(file.absolute(), content)
-    emit({"file": str(file), "bytes": len(content)}, as_json=as_json, text=f"wrote {file} ({len(content)} bytes)")
+def export(at: Deployment, /, *, file: Path, form: str, as_json: bool, **said: str | None) -> None:
+    """Write the log to a file: whole, with its proofs (jsonl), or what was asked for, for other systems."""
+    wanted = question(said)
+    if form == "jsonl" and wanted:
+        raise click.UsageError("jsonl is the whole log, which alone can be verified: filters need another --format")
+    parts = at.ledger.export() if form == "jsonl" else _parts(at, form, wanted)
+    written = asyncio.run(_write(file.absolute(), parts))
+    emit({"file": str(file), "bytes": written}, as_json=as_json, text=f"wrote {file} ({written} bytes)")
+
+
+async def _write(path: Path, parts: AsyncIterator[bytes]) -> int:
+    written = 0
+    with private_file(path) as file:
+        async for part in parts:
+            written += file.write(part)
+    return written
+
+
+async def _parts(at: Deployment, form: str, wanted: dict[str, str]) -> AsyncIterator[bytes]:
+    if form == "csv":
+        yield spreadsheet.header().encode()
+    async for rows in at.ledger.pages(**wanted):
+        yield FORMS[form](rows).encode()
 
 
 async def export_bytes(at: Deployment) -> bytes:

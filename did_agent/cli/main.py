@@ -40,6 +40,7 @@ from did_agent.cli.organisations import proposal
 from did_agent.cli.output import REFUSED, emit, fail, json_option, say
 from did_agent.cli.people import org
 from did_agent.cli.policy import policy
+from did_agent.cli.proving import prove
 from did_agent.cli.registry import group as agent_group
 from did_agent.cli.registry import template
 from did_agent.cli.signing_keys import signing_key
@@ -237,6 +238,7 @@ audit.add_command(verify_bundle)
 audit.add_command(witness)
 audit.add_command(cosignatures)
 audit.add_command(erase)
+audit.add_command(prove)
 cli.add_command(why)
 
 

@@ -23,7 +23,7 @@ MAX_FILE_LINES = 400
 # between capabilities it only goes down.  10,600 was the road walked once, 17,500 with the credential core, 28,500 with
 # the authorization server, 36,500 with the verifier, 57,000 with the issuer, 62,000 with what watches and proves; the
 # rest is the console.
-MAX_CODE_LINES = 63_500
+MAX_CODE_LINES = 65_500
 BANNED_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|misc|manager)(_|$)")
 
 
