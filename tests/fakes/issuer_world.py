@@ -93,7 +93,7 @@ def verifier_of(office: Office, world: World) -> Verifier:
 def routes_of(office: Office, verifier: Verifier, platform: FetchJSON | None = None) -> Sequence[Route]:
     """Return every route that the issuer's app serves."""
     return (
-        *compose_keys(office, Sealer(KEY)),
+        *compose_keys(office, SEALER),
         *compose(office),
         *compose_enrolment(office, platform or Nowhere()),
         *compose_wallets(office, verifier, bridge_url=BRIDGE),
