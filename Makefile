@@ -50,7 +50,7 @@ baseline: $(VENV)/.dev
 	@$(BIN)/python tests/packaging/revisions.py $(or $(PARTY),all)
 
 screenshots: $(VENV)/.dev
-	@DID_AGENT_SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -q tests/browser/test_screenshots.py $(ARGS)
+	@DID_AGENT_SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -q tests/browser/test_screenshots.py tests/browser/test_console_data.py $(ARGS)
 	@echo "the pictures are in $(SCREENSHOTS)"
 
 lint: $(VENV)/.dev

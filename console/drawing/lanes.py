@@ -36,7 +36,7 @@ def lanes(found: Sequence[Point], *, title: str) -> Markup:
     first, last = (min(one.at for one in found), max(one.at for one in found)) if found else (None, None)
     height = _LANE * len(names) + _FOOT
     parts = [
-        Markup('<svg class="picture" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_WIDTH, height, title)
+        Markup('<svg class="picture" viewBox="0 0 {} {}" role="group" aria-label="{}">').format(_WIDTH, height, title)
     ]
     for number, name in enumerate(names):
         y = number * _LANE + _LANE / 2

@@ -9,14 +9,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.hosted import CHROMIUM, FLAGS, needs_chromium
 from tests.e2e.processes import free_base
-from tests.fakes.console_world import PASSWORD, ConsoleWorld, console_world
+from tests.fakes.console_world import PAGES, PASSWORD, ConsoleWorld, console_world
 
 pytestmark = needs_chromium
 LONG = "an-agent-with-a-name-that-is-as-long-as-a-name-may-ever-become-x"
-PAGES = (
-    "/", "/agents", "/agents/new", "/credentials", "/delegations", "/requests", "/audit", "/why", "/policy",
-    "/consents", "/trust", "/keys", "/people", "/switches", "/settings", "/reference",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,7 @@ class Canaries:
         real = httpx2.AsyncHTTPTransport.handle_async_request
 
         async def looked(transport: Any, request: httpx2.Request) -> httpx2.Response:
+            await request.aread()
             self._sent(request)
             answer = await real(transport, request)
             if "text/event-stream" in answer.headers.get("content-type", ""):

@@ -19,6 +19,10 @@ from did_agent.client.wire import send
 from tests.fakes.bridge_world import form_of
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  # of people in tests
+PAGES = (
+    "/", "/agents", "/agents/new", "/credentials", "/delegations", "/requests", "/audit", "/why", "/policy",
+    "/consents", "/trust", "/keys", "/people", "/switches", "/settings", "/reference",
+)  # fmt: skip
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 

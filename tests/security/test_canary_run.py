@@ -25,12 +25,16 @@ from did_agent.cli.demo.person import sign_in_and_consent
 from did_agent.cli.demo.tools import Bearer, call
 from did_agent.cli.deployment import Deployment
 from did_agent.cli.up import running
+from did_agent.client.bridge import BridgeClient
 from did_agent.client.clients import ClientsClient
 from did_agent.client.enrolment import EnrolmentClient
 from did_agent.client.registry import RegistryClient
 from did_agent.client.webhooks import WebhooksClient
+from did_agent.client.wire import send
 from did_agent.errors import DidAgentError
+from tests.fakes.bridge_world import form_of
 from tests.fakes.canaries import Canaries
+from tests.fakes.console_world import PAGES as CONSOLE_PAGES
 from tests.fakes.otlp_receiver import Receiver, receiving
 from tests.integration.test_traces import free_base
 
@@ -160,6 +164,27 @@ async def refused(at: Deployment, canaries: Canaries, agent: Agent) -> None:
         await http.post(f"{at.urls.bridge_url}/token", data={**form, "subject_token": vp})
 
 
+async def looked_at(at: Deployment, canaries: Canaries) -> None:
+    """Walk through the console as an admin, and ask it about a token."""
+    password = canaries.marked("admin-password")
+    body = {"name": "Robin", "password": password, "rights": {}, "operates": ["admin"]}
+    await send(
+        "bridge", at.urls.bridge_url, "PUT", "/users/robin", auth=at.operator_auth(at.urls.bridge_url), json=body
+    )
+    token = await BridgeClient(at.urls.bridge_url).client_credentials(at.operator_key, resource=at.urls.ledger_url)
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=True, timeout=30) as http:
+        page = await http.get(at.urls.console_url)
+        form = form_of(page.text).fields | {"username": "robin", "password": password}
+        await http.post(str(page.url), data=form, headers={"Origin": at.urls.bridge_url})
+        for place in CONSOLE_PAGES:
+            shown = await http.get(at.urls.console_url + place)
+            assert (place, shown.status_code, str(shown.url)) == (place, 200, at.urls.console_url + place)
+        asked = {"mark": form_of(shown.text).fields["mark"], "text": token}
+        told = await http.post(f"{at.urls.console_url}/why", data=asked, headers={"Origin": at.urls.console_url})
+        assert told.status_code == 200
+        await http.post(f"{at.urls.console_url}/why", data={**asked, "mark": canaries.marked("false-mark")})
+
+
 async def ready(at: Deployment) -> None:
     """Return when the guard has all it judges by; on a busy machine that takes a moment."""
     origin = at.urls.demo_url.removesuffix(urlsplit(at.urls.demo_url).path)
@@ -171,7 +196,7 @@ async def ready(at: Deployment) -> None:
 async def sinks(at: Deployment) -> AsyncIterator[tuple[str, bytes]]:
     """Yield what the running parties show to whoever watches over them."""
     async with httpx2.AsyncClient(trust_env=False) as http:
-        for base in (at.urls.bridge_url, at.urls.issuer_url, at.urls.ledger_url):
+        for base in (at.urls.bridge_url, at.urls.issuer_url, at.urls.ledger_url, at.urls.console_url):
             for path in ("/metrics", "/readyz"):
                 answer = await http.get(base + path)
                 assert answer.status_code == 200, (base, path, answer.text)
@@ -198,6 +223,7 @@ async def test_no_secret_stays_in_logs_traces_metrics_answers_databases_the_ledg
     async with running(data, free_base()) as at:
         await ready(at)
         await walk(at, canaries)
+        await looked_at(at, canaries)
         await asyncio.sleep(0.5)  # until what was recorded is delivered
         exported = [found async for found in sinks(at)]
         hits += [hit for where, content in files(data) for hit in canaries.found_in(where, content)]
@@ -226,7 +252,7 @@ async def test_no_secret_stays_in_logs_traces_metrics_answers_databases_the_ledg
     assert kinds <= canaries.secrets.keys()
     assert sum(map(len, canaries.secrets.values())) > 60
     assert len(canaries.refusals) > 100
-    assert len(canaries.pages) > 2
+    assert len(canaries.pages) > len(CONSOLE_PAGES)
     assert receiver.spans
     lines = [json.loads(line) for line in log.getvalue().splitlines()]  # one object a line, whatever came in
     assert {line["logger"] for line in lines} >= {"did_agent.access"}
