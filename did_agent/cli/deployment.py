@@ -24,6 +24,7 @@ from did_agent.wallet import Wallet
 
 PARTIES: Final = ("bridge", "issuer", "ledger", "urban-bites")  # those that write to the ledger
 OPERATOR: Final = "operator"
+CONSOLE: Final = "console"  # the party, its key, and the client that the bridge knows it as
 DEFAULT_DATA: Final = Path(".did-agent")
 
 

@@ -18,6 +18,7 @@ from did_agent.cli.agent_keys import agent
 from did_agent.cli.auditing import audit
 from did_agent.cli.backup import backup, restore
 from did_agent.cli.clients import client, subject
+from did_agent.cli.console_client import console_client
 from did_agent.cli.credentials import cred
 from did_agent.cli.database import database
 from did_agent.cli.delegations import delegation
@@ -239,6 +240,7 @@ audit.add_command(witness)
 audit.add_command(cosignatures)
 audit.add_command(erase)
 audit.add_command(prove)
+client.add_command(console_client)
 cli.add_command(why)
 
 

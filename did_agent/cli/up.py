@@ -13,12 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from did_agent.adapters.keystore import load_key
-from did_agent.cli.deployment import Deployment, Urls, initialise
-from did_agent.client.clients import ClientsClient
-from did_agent.did.key import did_key, verification_method
+from did_agent.cli.console_client import register_console
+from did_agent.cli.deployment import CONSOLE, Deployment, Urls, initialise
 from did_agent.errors import Misconfigured
-from did_agent.keys.jwk import public_jwk
 
 if TYPE_CHECKING:
     from did_agent.adapters.party import Place
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 GROUP: Final = "did_agent.parties"
 BRIDGE: Final = "bridge"
 LEDGER: Final = "ledger"
-CONSOLE: Final = "console"
+
 DEMO: Final = "urban-bites"
 VC_API: Final = "vc-api"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -131,21 +128,6 @@ def asked_to_end() -> asyncio.Event:
 async def _register_demo(deployment: Deployment) -> None:
     module = __import__(_entry_point(DEMO).module, fromlist=["TOOLS"])
     await deployment.bridge.put_resource(deployment.urls.demo_url, name=module.NAME, tools=module.TOOLS)
-
-
-async def register_console(deployment: Deployment) -> None:
-    """Let people bring their roles to the console: the bridge knows it by its key from now on."""
-    key = load_key(deployment.data / "keys" / f"{CONSOLE}.jwk")
-    url = deployment.urls.bridge_url
-    clients = ClientsClient(url, auth=deployment.operator_auth(url))
-    body = {
-        "name": "Console",
-        "redirect_uris": [f"{deployment.urls.console_url}/signed-in"],
-        "auth_method": "private_key_jwt",
-        "keys": [public_jwk(key.public, kid=verification_method(did_key(key.public)))],
-        "operates": True,
-    }
-    await clients.put(CONSOLE, body)
 
 
 def _entry_point(name: str) -> EntryPoint:

@@ -20,7 +20,7 @@ from processes import COMMAND, free_base
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 POSTGRES = os.environ.get("DID_AGENT_TEST_POSTGRES")
-PARTIES = ("issuer", "bridge", "ledger", "urban-bites")
+PARTIES = ("issuer", "bridge", "ledger", "urban-bites", "console")
 
 TEXTS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 # The part of the Compose Specification this file uses; anything else is a typing error.
@@ -125,7 +125,7 @@ def test_its_commands_run_as_processes_of_their_own_on_postgresql(tmp_path: Path
     base = free_base()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DID_AGENT_")}
     for name, value in COMPOSE["services"]["issuer"]["environment"].items():
-        for offset in (0, 1, 2, 5):
+        for offset in (0, 1, 2, 3, 5):
             value = value.replace(f":{8400 + offset}", f":{base + offset}")  # noqa: PLW2901
         environment[name] = value
     environment |= {
@@ -146,8 +146,11 @@ def test_its_commands_run_as_processes_of_their_own_on_postgresql(tmp_path: Path
         for party in PARTIES:
             command = [*COMMAND, *COMPOSE["services"][party]["command"]]
             processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-        for offset in (0, 1, 2):
+        for offset in (0, 1, 2, 3):
             until_ready(f"http://127.0.0.1:{base + offset}/readyz")
+        run(*COMPOSE["services"]["console-client"]["command"])
+        landed = httpx2.get(f"http://127.0.0.1:{base + 3}/", follow_redirects=True, trust_env=False)
+        assert (landed.status_code, "Sign in" in landed.text) == (200, True)
         resource = environment["DID_AGENT_DEMO_URL"]
         run("resource", "add", resource, "--name", "Urban Bites", "--tool", "list_menu=Read the menu")
         run("agent", "create", "compose-agent", "--sponsor", "Operations")
