@@ -11,7 +11,7 @@ from did_agent.audit.delivery import MAX_BATCH, MAX_DELIVERY, verify_batch
 from did_agent.audit.event import MAX_EVENT_BYTES, AuditEvent, is_as_written, parse_event, require_event
 from did_agent.did.key import did_key
 from did_agent.encoding import base64url
-from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.jcs import canonicalize_strings
 from did_agent.encoding.strict_json import parse_object, unverified_json
 from did_agent.errors import BadEncoding, BadEvent, NotJSON, UntrustedIssuer
 from did_agent.keys.ed25519 import SigningKey
@@ -65,13 +65,14 @@ def conflict(entry: Entry, *, key: SigningKey, url: str, now: datetime) -> Audit
 def _read(body: bytes, source: str) -> Sequence[Entry]:
     """Return the events; where the body is canonical, as our own senders write it, it is read at once (RFC 8785)."""
     try:
-        sent = _events(unverified_json(body, max_bytes=MAX_DELIVERY))
-        texts = [canonicalize(item) for item in sent]
+        sent = [require_event(item) for item in _events(unverified_json(body, max_bytes=MAX_DELIVERY))]
+        texts = [canonicalize_strings(item) for item in sent]
     except (NotJSON, BadEncoding, BadEvent):
-        texts = []
-    if b'{"events":[%b]}' % b",".join(texts) == body and texts:
-        return [_entry(item, text, source) for item, text in zip(sent, texts, strict=True)]
-    return [_entry(item, None, source) for item in _events(parse_object(body, max_bytes=MAX_DELIVERY))]
+        sent, texts = [], []
+    if texts and b'{"events":[%b]}' % b",".join(texts) == body:
+        return [_entry(members, text, source) for members, text in zip(sent, texts, strict=True)]
+    found = _events(parse_object(body, max_bytes=MAX_DELIVERY))
+    return [_entry(require_event(item), None, source) for item in found]
 
 
 def _events(members: object) -> list[object]:
@@ -81,8 +82,7 @@ def _events(members: object) -> list[object]:
     return found
 
 
-def _entry(item: object, text: bytes | None, source: str) -> Entry:
-    members = require_event(item)
+def _entry(members: dict[str, object], text: bytes | None, source: str) -> Entry:
     if members["source"] != source:
         raise UntrustedIssuer("an event of another party")
     if text is None or not is_as_written(str(members["time"])):  # a time has one spelling in the log

@@ -17,7 +17,7 @@ from typing import Any, Final
 from did_agent.audit.merkle import leaf_hash
 from did_agent.audit.personal import SALT_BYTES, commitment, is_sealed, replaced, value_of
 from did_agent.encoding import base64url
-from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.jcs import canonicalize, canonicalize_strings
 from did_agent.encoding.strict_json import parse_object
 from did_agent.errors import BadKey, BadLog, Malformed
 from did_agent.keys.ed25519 import SigningKey
@@ -78,9 +78,9 @@ class Sealer:
             used = [keys[person] for person in people]
             secret = _joined(used)
             hidden |= {field: commitment(field, _salt(secret, entry.id, field), said) for field, said in values.items()}
-            box = base64url.encode(seal_box(secret, canonicalize(values)))
+            box = base64url.encode(seal_box(secret, canonicalize_strings(values)))
             boxes.append(".".join((*(one.id for one in used), box)))
-        text = canonicalize(replaced(entry.members, hidden))
+        text = canonicalize_strings(replaced(entry.members, hidden))
         return entry._replace(
             leaf=leaf_hash(text),
             text=text.decode(),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from did_agent.encoding import base64url
-from did_agent.encoding.jcs import canonicalize
+from did_agent.encoding.jcs import canonicalize_strings
 from did_agent.errors import BadLog
 
 SEALED: Final = "sealed:sha-256:"
@@ -44,7 +44,7 @@ def personal_fields(event: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 def commitment(field: str, salt: str, value: str) -> str:
     """Return what stands in the log for the value of a field."""
-    disclosure = base64url.encode(canonicalize([salt, field, value]))
+    disclosure = base64url.encode(canonicalize_strings([salt, field, value]))
     return SEALED + base64url.encode(hashlib.sha256(disclosure.encode("ascii")).digest())
 
 

@@ -43,6 +43,18 @@ def canonicalize(value: object) -> bytes:
     return text if text.isascii() or not _BEYOND.search(text) else reference(value)
 
 
+def canonicalize_strings(value: object) -> bytes:
+    """Return the canonical bytes of objects and arrays that hold strings and null alone, which the caller has seen to.
+
+    Raises: BadEncoding for lone surrogates.
+    """
+    try:
+        text = orjson.dumps(value, option=_OPTIONS)
+    except (TypeError, RecursionError):
+        return reference(value)
+    return text if text.isascii() or not _BEYOND.search(text) else reference(value)
+
+
 def _may_hold_float(text: bytes) -> bool:
     # A search for any digit after a mark runs at the speed of memory; only what it finds is looked at closely.
     digits = text.translate(_DIGITS)
