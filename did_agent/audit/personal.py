@@ -18,8 +18,9 @@ SEALED: Final = "sealed:sha-256:"
 SALT_BYTES: Final = 16
 
 _DETAILS: Final = "details."
-_IDENTIFIERS: Final = ("did:", "urn:", "https:", "http:")  # of agents, issuers and things: nobody's name
-_ABOUT_PEOPLE: Final = ("user.", "risk.", "revocation.")  # actions done to who stands as their target
+_IDENTIFIERS: Final = ("did:", "urn:", "https:", "http:")  # of agents, issuers and things, where no user is meant
+_PEOPLE: Final = "user."  # actions whose target is a person
+_SUBJECTS: Final = ("risk.", "revocation.")  # actions whose target may be one
 _ROLES: Final = ("role.assign", "role.unassign")
 _TO_A_PERSON: Final = " user "  # in the target of a role: "<role> user <who>"
 _OF_A_PERSON: Final = "for"  # the detail that names on whose behalf
@@ -85,16 +86,19 @@ def committed(event: Mapping[str, Any], salts: Mapping[str, str]) -> dict[str, A
 
 
 def _people(event: Mapping[str, Any]) -> tuple[str, ...]:
-    people = []
-    if event["principal_kind"] != "agent":
+    people, kind, action, target = [], event["principal_kind"], event["action"], event["target"] or ""
+    if kind == "user" or (kind != "agent" and not _is_identifier(event["principal"])):
         people.append(event["principal"])
-    action, target = event["action"], event["target"] or ""
-    if action.startswith(_ABOUT_PEOPLE):
+    if action.startswith(_PEOPLE) or (action.startswith(_SUBJECTS) and not _is_identifier(target)):
         people.append(target)
     elif action in _ROLES and _TO_A_PERSON in target:
         people.append(target.partition(_TO_A_PERSON)[2])
     people.append(event["details"].get(_OF_A_PERSON))
-    return tuple(dict.fromkeys(one for one in people if one and not one.startswith(_IDENTIFIERS)))
+    return tuple(dict.fromkeys(one for one in people if one))
+
+
+def _is_identifier(name: str | None) -> bool:
+    return name is not None and name.startswith(_IDENTIFIERS)
 
 
 def _named(people: tuple[str, ...], said: str) -> tuple[str, ...]:

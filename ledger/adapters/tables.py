@@ -43,14 +43,12 @@ actors: Final = Table(
     metadata,
     Column("actor", String(MAX_NAME), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,  # the key is the whole row
 )
 mentions: Final = Table(  # credentials and tasks that rows name
     "ledger_mentions",
     metadata,
     Column("what", String(MAX_NAME), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
 )
 hours: Final = Table(  # how many of what in each hour, and between which rows those lie
     "ledger_hours",

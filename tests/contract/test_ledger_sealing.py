@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from did_agent.adapters.sql import create_schema, open_database, transaction
 from did_agent.audit.event import AuditEvent
 from did_agent.audit.export import verify_export
-from did_agent.audit.personal import is_sealed
+from did_agent.audit.personal import is_sealed, personal_fields
 from did_agent.audit.rows import leaf_of
 from did_agent.errors import BadKey, BadLog
 from did_agent.keys.ed25519 import SigningKey
@@ -196,6 +196,29 @@ def test_a_salt_for_no_field_and_a_false_opening_are_no_leaf() -> None:
     with pytest.raises(BadLog):
         leaf_of(honest, {"evidence": "c2FsdA"})
     assert leaf_of(honest, {"principal": "c2FsdA"}) != leaf_of(honest, {"principal": "c2FsdB"})
+
+
+@pytest.mark.req("AUD-05")
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({}, {"principal"}),
+        ({"principal": "https://login.example/users/7"}, {"principal"}),  # a user, whatever the name looks like
+        ({"principal": "did:key:zA", "principal_kind": "service"}, set()),
+        ({"principal": "desk", "principal_kind": "service"}, {"principal"}),  # an operator may be a person
+        ({"principal": "did:key:zA", "principal_kind": "agent"}, set()),
+        ({"principal": None, "action": "user.login", "target": "guessed"}, {"target"}),
+        ({"principal": None, "action": "risk.signal", "target": "jones"}, {"target"}),
+        ({"principal": None, "action": "risk.signal", "target": "did:key:zB"}, set()),
+        ({"principal": None, "action": "role.assign", "target": "buyer user jones"}, {"target"}),
+        ({"principal": None, "action": "role.assign", "target": "buyer agent urn:uuid:1"}, set()),
+        ({"principal": None, "details": {"for": "jones", "name": "of jones"}}, {"details.for", "details.name"}),
+        ({"details": {"note": "by smith", "organisation": "smith-and-sons"}}, {"principal", "details.note"}),
+        ({"client_id": "app-of-smith", "explanation": "smith may"}, {"principal", "client_id", "explanation"}),
+    ],
+)
+def test_which_fields_name_people(changes: dict[str, Any], fields: set[str]) -> None:
+    assert set(personal_fields(event(1, **changes).to_json())) == fields
 
 
 @pytest.mark.req("AUD-05")
