@@ -34,6 +34,7 @@ from ledger.ports import Sign, Told
 from ledger.sealing import DataKey, Sealer, is_same, open_row
 
 EXPORT_PAGE: Final = 500  # rows read at a time
+ERASED_AT_ONCE: Final = 500  # keys that end in one transaction, with a record of their own
 
 __all__ = ["EXPORT_PAGE", "MAX_NAME", "SQLLog", "metadata"]
 
@@ -69,15 +70,18 @@ class SQLLog:
         """
         async with transaction(self._engine) as connection:
             places = await to_erase(connection, erasure, self._sealer)
-        rows = await forget(self._engine, places)
-        async with transaction(self._engine) as connection:
-            await lock_edge(connection)
-            rows += await end_keys(connection, places)
-            erased = Erased(keys=len(places), rows=rows)
-            _, edge = await self._append(connection, [entry_of(told(erased))], sign, now)
-        self._signed = edge
+        keys = rows = 0
+        for first in range(0, max(len(places), 1), ERASED_AT_ONCE):  # so that nobody who delivers waits for long
+            some = places[first : first + ERASED_AT_ONCE]
+            found = await forget(self._engine, some)
+            async with transaction(self._engine) as connection:
+                await lock_edge(connection)
+                erased = Erased(keys=len(some), rows=found + await end_keys(connection, some))
+                _, edge = await self._append(connection, [entry_of(told(erased))], sign, now)
+            self._signed = edge
+            keys, rows = keys + erased.keys, rows + erased.rows
         await empty_what_is_left(self._engine)
-        return erased
+        return Erased(keys=keys, rows=rows)
 
     async def is_any_sealed(self, erasure: Erasure) -> bool:
         """Tell whether an erasure would end anything."""

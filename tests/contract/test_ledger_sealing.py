@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -28,6 +29,7 @@ from ledger.sealing import Sealer
 from tests.contract.test_ledger_log import KEY, NOW, ORIGIN, event, proved, sign
 
 Opened = Callable[[MetaData], Any]
+NUMBERS = itertools.count(100_000)
 LAST_MONTH = NOW - timedelta(days=30)
 SMITH = {"principal": "smith-of-acme", "explanation": "smith-of-acme may not"}
 TRAIL = (
@@ -50,7 +52,7 @@ async def kept(opened: Opened) -> AsyncIterator[tuple[AsyncEngine, SQLLog]]:
 
 async def erase(log: SQLLog, **erasure: Any) -> Erased:
     def told(erased: Erased) -> AuditEvent:
-        return event(100 + erased.rows, principal=None, principal_kind=None, action="audit.erase", target=None)
+        return event(next(NUMBERS), principal=None, principal_kind=None, action="audit.erase", target=None)
 
     return await log.erase(Erasure(**erasure), told=told, sign=sign, now=NOW)
 
@@ -157,6 +159,20 @@ async def test_an_erasure_that_broke_off_is_finished_by_the_next(kept: Any) -> N
     assert (await shown(log))[0].principal == "smith-of-acme"  # nobody said yet that it was erased
     assert (await erase(log, person="smith-of-acme")).keys == 3
     assert is_sealed((await shown(log))[0].principal or "")
+
+
+@pytest.mark.req("AUD-01", "AUD-05")
+async def test_many_people_are_erased_in_parts_each_with_its_record(kept: Any) -> None:
+    _, log = kept
+    people = [event(number, principal=f"person-{number}", time=LAST_MONTH) for number in range(1_000, 1_700)]
+    for first in range(0, len(people), 100):
+        await log.append(people[first : first + 100], sign=sign, now=NOW)
+    erased = await erase(log, before="2026-11")
+    assert erased == Erased(keys=701, rows=701)  # and the one of the trail
+    records = await shown(log, action="audit.erase")
+    assert len(records) == 2
+    assert not await log.is_any_sealed(Erasure(before="2026-11"))
+    assert await proved(log) == len(TRAIL) + 700 + 2
 
 
 @pytest.mark.req("AUD-05")
